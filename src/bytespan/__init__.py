@@ -1,0 +1,1 @@
+"""bytespan: labelled spans from raw UTF-8 bytes."""

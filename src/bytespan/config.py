@@ -1,0 +1,252 @@
+"""Settings of a model, a training and a recipe: frozen, flat, checked before any data is read.
+
+A recipe is a TOML file with the tables `[model]`, `[train]` and one `[[corpus]]` a folder or file; relative paths count
+from `--data`. The same values are written as JSON into checkpoints and packages.
+"""
+
+import difflib
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from bytespan.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a model; all that is needed to rebuild it besides its label sets. Defaults are the paper's."""
+
+    segment_length: int = 60
+    """k: bytes in a segment."""
+    layers: int = 4
+    """Stacked LSTM layers (paper: 1 to 4 compared)."""
+    units: int = 320
+    """H: LSTM units a layer (paper: 320 and 640 compared)."""
+    embedding: int = 320
+    """E: width of the input embedding."""
+    input_order: str = "forward"
+    """Bytes are read "forward", or "reversed" as in Sutskever et al. 2014 (paper: under 1 point apart)."""
+    span_order: str = "last-first"
+    """Spans are written "last-first" or "first-first" (paper: under 1 point apart)."""
+    separate: bool = False
+    """Whether the decoder has LSTM parameters of its own instead of sharing the encoder's."""
+    attention: bool = False
+    """Whether the decoder attends over the encoder's states (paper: no gain on NER at k = 60)."""
+
+    def __post_init__(self) -> None:
+        for name in ("segment_length", "layers", "units", "embedding"):
+            _require(getattr(self, name) >= 1, f"model.{name} must be at least 1, got {getattr(self, name)}")
+        _require_one_of("model.input_order", self.input_order, ("forward", "reversed"))
+        _require_one_of("model.span_order", self.span_order, ("last-first", "first-first"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a model is trained."""
+
+    steps: int = 100_000
+    """Optimizer steps."""
+    batch_size: int = 128
+    """Segments an optimizer step, over all processes together."""
+    optimizer: str = "adamw"
+    """"adamw", or "sgd" as in the paper."""
+    learning_rate: float = 1.5e-3
+    """Rate after warm-up; the paper's is 0.3 with SGD."""
+    warmup_steps: int = 200
+    """Steps over which the rate rises linearly from 0."""
+    decay_steps: int = 0
+    """Last steps over which the rate falls linearly to 0; SGD of the paper halves instead, see `halve_every`."""
+    halve_every: int | None = None
+    """Steps after which the rate is halved, again and again, once half of all steps are done (Sutskever et al. 2014)."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled decay."""
+    clip_norm: float = 5.0
+    """The gradient's norm is clipped to this."""
+    dropout: float = 0.3
+    """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout")."""
+    byte_dropout: float = 0.3
+    """Probability of replacing each input byte by DROP (paper, the same section)."""
+    auxiliary_weight: float = 0.0
+    """Weight of the loss that asks each encoder state for the last span that ended before it. Training only."""
+    curriculum: tuple[int, ...] = ()
+    """Segment lengths of the first stages, shortest first, e.g. 15 and 30; after the last the whole length is used."""
+    curriculum_steps: int = 0
+    """Steps a stage of the curriculum."""
+    short_fraction: float = 0.0
+    """Fraction of batches drawn with a random shorter segment, so that texts shorter than a segment are known too."""
+    span_fraction: float = 0.0
+    """Fraction of segments drawn around a span instead of anywhere."""
+    precision: str = "fp32"
+    """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32."""
+    seed: int = 1
+    """Seed of everything random."""
+    dev_every: int = 1000
+    """Steps between scores on the development corpora and checkpoints of the best model."""
+    dev_bytes: int = 200_000
+    """At most this many bytes of development text a corpus are scored while training."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints from which a run resumes."""
+    patience: int | None = None
+    """Stop after this many development scores without a better one; None never stops early."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "dev_every", "dev_bytes", "checkpoint_every"):
+            _require(getattr(self, name) >= 1, f"train.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "byte_dropout", "short_fraction", "span_fraction"):
+            _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
+        _require(self.learning_rate > 0, f"train.learning_rate must be above 0, got {self.learning_rate}")
+        _require(self.clip_norm > 0, f"train.clip_norm must be above 0, got {self.clip_norm}")
+        _require(not self.curriculum or self.curriculum_steps > 0, "train.curriculum needs train.curriculum_steps")
+        _require_one_of("train.optimizer", self.optimizer, ("adamw", "sgd"))
+        _require_one_of("train.precision", self.precision, ("fp32", "bf16"))
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusConfig:
+    """One corpus of a recipe: training and development files, each of a format that `bytespan.corpora` reads."""
+
+    train: tuple[str, ...] = ()
+    """Files to train on."""
+    dev: tuple[str, ...] = ()
+    """Files to score on while training."""
+    name: str = ""
+    """Short name for tables, e.g. the language; the first file's folder if empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole training: the model's shape, how it learns, and from what."""
+
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    corpora: tuple[CorpusConfig, ...] = ()
+
+
+PRESETS: Mapping[str, ModelConfig] = {
+    "paper": ModelConfig(),
+    "paper-1m": ModelConfig(layers=1),
+    "tiny": ModelConfig(layers=1, units=16, embedding=16, segment_length=30),
+}
+"""Named shapes. The paper's text gives 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer: both are here."""
+
+PAPER_SGD = TrainConfig(optimizer="sgd", learning_rate=0.3, warmup_steps=0, halve_every=1000)
+"""The paper's optimiser: SGD at 0.3, clipped at 5, constant and then halved."""
+
+Config = TypeVar("Config", ModelConfig, TrainConfig, CorpusConfig)
+
+
+def config_to_json(config: ModelConfig | TrainConfig | CorpusConfig) -> dict[str, Any]:
+    """All settings as JSON values."""
+    return asdict(config)
+
+
+def config_from_json(kind: type[Config], values: Mapping[str, Any], *, source: str, table: str) -> Config:
+    """A checked config from JSON or TOML values.
+
+    Raises ConfigError naming the source, the key and the nearest known key, or the value and the type it should have.
+    """
+    hints = get_type_hints(kind)
+    accepted: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise ConfigError(f"{source}: unknown setting {table}.{key}{_nearest(key, hints)}")
+        accepted[key] = _checked(value, hints[key], source=source, name=f"{table}.{key}")
+    try:
+        return kind(**accepted)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file; ConfigError for anything that cannot be used, before any data is read."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the recipe: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    known = ("model", "train", "corpus")
+    for table in tables:
+        if table not in known:
+            raise ConfigError(f"{path}: unknown table [{table}]{_nearest(table, known)}")
+    return Recipe(
+        model=model_from_table(tables.get("model", {}), source=str(path)),
+        train=config_from_json(TrainConfig, tables.get("train", {}), source=str(path), table="train"),
+        corpora=tuple(
+            config_from_json(CorpusConfig, table, source=str(path), table="corpus")
+            for table in tables.get("corpus", [])
+        ),
+    )
+
+
+def model_from_table(table: Mapping[str, Any], *, source: str) -> ModelConfig:
+    """A model's settings; `preset` names the shape that the other settings change."""
+    settings = dict(table)
+    preset = settings.pop("preset", "paper")
+    if preset not in PRESETS:
+        raise ConfigError(f"{source}: unknown model.preset {preset!r}{_nearest(str(preset), PRESETS)}")
+    return config_from_json(ModelConfig, asdict(PRESETS[preset]) | settings, source=source, table="model")
+
+
+def override(recipe: Recipe, assignments: list[str]) -> Recipe:
+    """The recipe with `--set train.batch_size=64` applied, each value read as TOML."""
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        table, _, key = name.partition(".")
+        if not separator or table not in ("model", "train") or not key:
+            raise ConfigError(f"--set {assignment}: write it as model.KEY=VALUE or train.KEY=VALUE")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        if table == "model":
+            settings = {key: value} if key == "preset" else asdict(recipe.model) | {key: value}
+            recipe = replace(recipe, model=model_from_table(settings, source="--set"))
+        else:
+            train = config_from_json(TrainConfig, asdict(recipe.train) | {key: value}, source="--set", table="train")
+            recipe = replace(recipe, train=train)
+    return recipe
+
+
+def defaults_of(kind: type[ModelConfig] | type[TrainConfig]) -> dict[str, Any]:
+    """Setting -> default, for documentation."""
+    return {item.name: item.default for item in fields(kind) if item.default is not MISSING}
+
+
+def _checked(value: Any, hint: Any, *, source: str, name: str) -> Any:
+    options = get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for option in options:
+        if option is type(None) and value is None:
+            return None
+        if get_origin(option) is tuple and isinstance(value, (list, tuple)):
+            (member,) = (kind for kind in get_args(option) if kind is not Ellipsis)
+            return tuple(_checked(item, member, source=source, name=f"{name}[{i}]") for i, item in enumerate(value))
+        if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(option, type) and isinstance(value, option) and isinstance(value, bool) == (option is bool):
+            return value
+    wanted = " or ".join(getattr(option, "__name__", str(option)) for option in options).replace("NoneType", "nothing")
+    raise ConfigError(f"{source}: {name} must be {wanted}, got {value!r}")
+
+
+def _nearest(key: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
+def _require_one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    _require(value in options, f"{name} must be one of {', '.join(options)}, got {value!r}")
