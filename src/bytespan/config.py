@@ -21,6 +21,15 @@ else:
     import tomli as tomllib
 
 
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
+def _require_one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    _require(value in options, f"{name} must be one of {', '.join(options)}, got {value!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """The shape of a model; all that is needed to rebuild it besides its label sets. Defaults are the paper's."""
@@ -198,23 +207,23 @@ def model_from_table(table: Mapping[str, Any], *, source: str) -> ModelConfig:
 
 
 def override(recipe: Recipe, assignments: list[str]) -> Recipe:
-    """The recipe with `--set train.batch_size=64` applied, each value read as TOML."""
+    """The recipe with `--set train.batch_size=64` applied, each value read as TOML, all of them before any check."""
+    changes: dict[str, dict[str, Any]] = {"model": {}, "train": {}}
     for assignment in assignments:
         name, separator, text = assignment.partition("=")
         table, _, key = name.partition(".")
-        if not separator or table not in ("model", "train") or not key:
+        if not separator or table not in changes or not key:
             raise ConfigError(f"--set {assignment}: write it as model.KEY=VALUE or train.KEY=VALUE")
         try:
-            value = tomllib.loads(f"value = {text}")["value"]
+            changes[table][key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            value = text
-        if table == "model":
-            settings = {key: value} if key == "preset" else asdict(recipe.model) | {key: value}
-            recipe = replace(recipe, model=model_from_table(settings, source="--set"))
-        else:
-            train = config_from_json(TrainConfig, asdict(recipe.train) | {key: value}, source="--set", table="train")
-            recipe = replace(recipe, train=train)
-    return recipe
+            changes[table][key] = text
+    model = changes["model"] if "preset" in changes["model"] else asdict(recipe.model) | changes["model"]
+    return replace(
+        recipe,
+        model=model_from_table(model, source="--set"),
+        train=config_from_json(TrainConfig, asdict(recipe.train) | changes["train"], source="--set", table="train"),
+    )
 
 
 def defaults_of(kind: type[ModelConfig] | type[TrainConfig]) -> dict[str, Any]:
@@ -241,12 +250,3 @@ def _checked(value: Any, hint: Any, *, source: str, name: str) -> Any:
 def _nearest(key: str, known: typing.Iterable[str]) -> str:
     close = difflib.get_close_matches(key, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ConfigError(message)
-
-
-def _require_one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    _require(value in options, f"{name} must be one of {', '.join(options)}, got {value!r}")

@@ -36,6 +36,13 @@ def kept_ends(starts: NDArray[np.int64], *, size: int, length: int) -> tuple[NDA
     return np.append(1, edges), np.append(edges, size + 1)
 
 
+def reverse_segments(inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(B, K) with each row's first `lengths` symbols in reverse and the padding left behind them."""
+    columns = lengths[:, None] - 1 - np.arange(inputs.shape[1])
+    reversed_rows = np.take_along_axis(inputs, np.maximum(columns, 0), axis=1)
+    return np.where(columns >= 0, reversed_rows, 0)
+
+
 def stitch(spans: list[Span]) -> list[Span]:
     """Flat spans of a document, sorted: of two that overlap the more confident stays, then the longer, then the first.
 

@@ -1,0 +1,83 @@
+"""Exact-span scores from counts that add up, by the rules of the project's scorer.
+
+Named entities: precision, recall and F1 over (span, label). Tokens: accuracy is the share of gold tokens whose exact span
+carries the gold label. 0/0 is 0, everywhere.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bytespan.spans import TOKENS, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many spans were right, predicted and gold; counts of parts add up to the counts of the whole."""
+
+    correct: int = 0
+    predicted: int = 0
+    gold: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.correct + other.correct, self.predicted + other.predicted, self.gold + other.gold)
+
+    @property
+    def precision(self) -> float:
+        """Percent of predicted spans that are right."""
+        return _percent(self.correct, self.predicted)
+
+    @property
+    def recall(self) -> float:
+        """Percent of gold spans that were found; for tokens, the accuracy."""
+        return _percent(self.correct, self.gold)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, in percent."""
+        return _percent(2 * self.correct, self.predicted + self.gold)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Counts of one task over some documents, by label, and without regard to labels."""
+
+    task: str
+    labels: dict[str, Counts] = field(default_factory=dict)
+    unlabelled: Counts = Counts()
+    """Exact spans, whatever their labels."""
+
+    @property
+    def total(self) -> Counts:
+        """All labels together."""
+        return sum(self.labels.values(), Counts())
+
+    @property
+    def main(self) -> float:
+        """The figure by which models are compared: accuracy for tokens, F1 for anything else, in percent."""
+        return self.total.recall if self.task == TOKENS else self.total.f1
+
+    def __add__(self, other: "Scores") -> "Scores":
+        labels = dict(self.labels)
+        for label, counts in other.labels.items():
+            labels[label] = labels.get(label, Counts()) + counts
+        return Scores(self.task, labels, self.unlabelled + other.unlabelled)
+
+
+def score_document(gold: Document, predicted: Document, *, task: str) -> Scores:
+    """The counts of one document, in which spans are equal if start, end and label are."""
+    truth, answer = set(gold.spans.get(task, ())), set(predicted.spans.get(task, ()))
+    labels: dict[str, Counts] = {}
+    for span in truth | answer:
+        counts = Counts(int(span in truth and span in answer), int(span in answer), int(span in truth))
+        labels[span.label] = labels.get(span.label, Counts()) + counts
+    places, found = {(s.start, s.end) for s in truth}, {(s.start, s.end) for s in answer}
+    return Scores(task, labels, Counts(len(places & found), len(answer), len(truth)))
+
+
+def score_documents(pairs: Iterable[tuple[Document, Document]], *, task: str) -> Scores:
+    """The counts of many (gold, predicted) documents together."""
+    return sum((score_document(gold, predicted, task=task) for gold, predicted in pairs), Scores(task))
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 0.0

@@ -1,0 +1,172 @@
+"""The paper's model (section 3): one LSTM reads the bytes of a segment, then writes its spans symbol by symbol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from bytespan.config import ModelConfig
+from bytespan.vocabulary import Vocabulary
+
+State = tuple[Tensor, Tensor]
+"""Hidden and cell state of all layers, each (L, B, H)."""
+
+INITIAL_RANGE = 0.08
+"""Weights start uniform in +-0.08 (paper, section 4, after Sutskever et al. 2014)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutPlan:
+    """Dropout for one training step: its rate, and the generator that draws the masks."""
+
+    rate: float
+    rng: torch.Generator
+    rows: slice | None = None
+    """Which rows of the global batch this process holds: masks are drawn for all rows, so that a run with several
+    processes is the run with one."""
+    total: int = 0
+    """Rows of the global batch."""
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """`states` (steps, B, width) with entries zeroed at the rate and the rest scaled up."""
+        if self.rate == 0:
+            return states
+        shape = (states.shape[0], self.total or states.shape[1], states.shape[2])
+        keep = torch.empty(shape, dtype=torch.float32).bernoulli_(1 - self.rate, generator=self.rng)
+        keep = (keep if self.rows is None else keep[:, self.rows]).to(device=states.device, dtype=states.dtype)
+        return states * keep.div_(1 - self.rate)
+
+
+class Generator(nn.Module):
+    """Bytes -> states -> `start, length, label ... STOP`.
+
+    By default encoder and decoder are the same LSTM, as in the paper; `config.separate` gives the decoder its own.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.embedding = nn.Embedding(vocabulary.input_size, config.embedding)
+        self.encoder = nn.LSTM(config.embedding, config.units, config.layers)
+        self.decoder = nn.LSTM(config.embedding, config.units, config.layers) if config.separate else self.encoder
+        self.query = nn.Linear(config.units, config.units, bias=False) if config.attention else None
+        self.combine = nn.Linear(2 * config.units, config.units) if config.attention else None
+        self.output = nn.Linear(config.units, vocabulary.output_size)
+
+    def initialize(self, rng: torch.Generator) -> None:
+        """Draw all weights afresh, uniform in +-0.08, with the forget gates' biases raised by 1.
+
+        The paper draws biases like weights; without the raise the state forgets half a segment before it is read, and
+        the first thousands of steps go into unlearning that.
+        """
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=rng)
+                if "bias_ih" in name:
+                    parameter[self.config.units : 2 * self.config.units] += 1.0
+
+    def forward(
+        self, inputs: Tensor, lengths: Tensor, fed: Tensor, dropout: DropoutPlan | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of every decoder step, and the encoder's states.
+
+        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,). fed: (B, T) int64, GO and then the gold symbols.
+        Returns (T, B, V) logits and (K, B, H) encoder states, both after dropout.
+        """
+        drop = dropout or _identity
+        steps = inputs.shape[1]
+        if not self.config.separate and bool((lengths == steps).all()):
+            # One call reads and writes: the shared LSTM does not know where the segment ends.
+            symbols = torch.cat([inputs, fed], dim=1)  # (B, K + T)
+            states, _ = self.encoder(drop(self.embedding(symbols.t())))  # (K + T, B, H)
+            states = drop(states)
+            encoded, decoded = states[:steps], states[steps:]
+        else:
+            embedded = drop(self.embedding(torch.cat([inputs, fed], dim=1).t()))
+            encoded, state = self._read(embedded[:steps], lengths)
+            decoded, _ = self.decoder(embedded[steps:], state)
+            states = drop(torch.cat([encoded, decoded]))
+            encoded, decoded = states[:steps], states[steps:]
+        return self.output(self._attend(decoded, encoded, lengths)), encoded
+
+    def encode(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        """States (K, B, H) and final state of a batch of segments (B, K), for decoding."""
+        return self._read(self.embedding(inputs.t()), lengths)
+
+    def step(self, symbols: Tensor, state: State, memory: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, V) after feeding one input symbol (B,), and the state then."""
+        states, state = self.decoder(self.embedding(symbols[None]), state)
+        return self.output(self._attend(states, memory, lengths))[0], state
+
+    def _read(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        steps = embedded.shape[0]
+        if bool((lengths == steps).all()):
+            states, state = self.encoder(embedded)
+            return states, state
+        packed = pack_padded_sequence(embedded, lengths.cpu(), enforce_sorted=False)
+        states, state = self.encoder(packed)
+        return pad_packed_sequence(states, total_length=steps)[0], state
+
+    def _attend(self, decoded: Tensor, encoded: Tensor, lengths: Tensor) -> Tensor:
+        """Each decoder state joined with the encoder states it looks at (Luong et al. 2015), or itself without attention."""
+        if self.query is None or self.combine is None:
+            return decoded
+        weights = torch.einsum("tbh,kbh->btk", self.query(decoded), encoded)  # (B, T, K)
+        beyond = torch.arange(encoded.shape[0], device=lengths.device) >= lengths[:, None]  # (B, K)
+        weights = weights.masked_fill(beyond[:, None], -torch.inf).softmax(dim=2)
+        seen = torch.einsum("btk,kbh->tbh", weights, encoded)
+        return torch.tanh(self.combine(torch.cat([decoded, seen], dim=2)))
+
+
+class AuxiliaryHead(nn.Module):
+    """Asks each encoder state for the last span that had ended before its byte: start, length and label.
+
+    It is what a decoder would have to write first if the segment ended there, so it teaches the encoder at every byte
+    what the decoder's own loss teaches it once a segment. Training only: no model package holds it.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        numbers = vocabulary.segment_length + 1
+        self.sizes = [numbers, numbers, vocabulary.output_size - vocabulary.first_label + 1]
+        self.output = nn.Linear(config.units, sum(self.sizes))
+
+    def loss(self, encoded: Tensor, gold: Tensor) -> Tensor:
+        """Summed cross-entropy of (K, B, H) states against (B, K, 3) gold numbers, -100 where nothing is asked."""
+        logits = self.output(encoded).float().split(self.sizes, dim=2)
+        losses = [
+            nn.functional.cross_entropy(part.flatten(0, 1), gold[:, :, i].t().flatten(), reduction="sum")
+            for i, part in enumerate(logits)
+        ]
+        return torch.stack(losses).sum()
+
+
+def transplant(
+    model: Generator, weights: Mapping[str, Tensor], vocabulary: Vocabulary
+) -> None:
+    """Copy the weights of a model with another vocabulary into `model`: symbols that both know keep their rows."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            source = weights[name]
+            if name == "embedding.weight":
+                _copy_rows(parameter, source, model.vocabulary.meanings(), vocabulary.meanings())
+            elif name.startswith("output."):
+                _copy_rows(parameter, source, model.vocabulary.output_meanings(), vocabulary.output_meanings())
+            else:
+                parameter.copy_(source)
+
+
+def _copy_rows(
+    target: Tensor, source: Tensor, target_meanings: list[tuple[str, ...]], source_meanings: list[tuple[str, ...]]
+) -> None:
+    row_of = {meaning: row for row, meaning in enumerate(source_meanings)}
+    for row, meaning in enumerate(target_meanings):
+        if meaning in row_of:
+            target[row] = source[row_of[meaning]]
+
+
+def _identity(states: Tensor) -> Tensor:
+    return states
