@@ -66,6 +66,8 @@ class TrainConfig:
     """Optimizer steps."""
     batch_size: int = 128
     """Segments an optimizer step, over all processes together."""
+    initialization: str = "orthogonal"
+    """"orthogonal" recurrent weights and raised forget biases, or "uniform" in +-0.08 as in the paper."""
     optimizer: str = "adamw"
     """"adamw", or "sgd" as in the paper."""
     learning_rate: float = 1.5e-3
@@ -86,10 +88,10 @@ class TrainConfig:
     """Probability of replacing each input byte by DROP (paper, the same section)."""
     auxiliary_weight: float = 0.0
     """Weight of the loss that asks each encoder state for the last span that ended before it. Training only."""
-    curriculum: tuple[int, ...] = ()
-    """Segment lengths of the first stages, shortest first, e.g. 15 and 30; after the last the whole length is used."""
-    curriculum_steps: int = 0
-    """Steps a stage of the curriculum."""
+    first_length: int | None = None
+    """Bytes in the first segments of a training; from there the length grows evenly up to the model's."""
+    growth_steps: int = 0
+    """Steps over which segments grow from `first_length` to the model's length, and both dropouts from 0 to their rates."""
     short_fraction: float = 0.0
     """Fraction of batches drawn with a random shorter segment, so that texts shorter than a segment are known too."""
     span_fraction: float = 0.0
@@ -114,8 +116,9 @@ class TrainConfig:
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         _require(self.learning_rate > 0, f"train.learning_rate must be above 0, got {self.learning_rate}")
         _require(self.clip_norm > 0, f"train.clip_norm must be above 0, got {self.clip_norm}")
-        _require(not self.curriculum or self.curriculum_steps > 0, "train.curriculum needs train.curriculum_steps")
+        _require(self.first_length is None or self.growth_steps > 0, "train.first_length needs train.growth_steps")
         _require_one_of("train.optimizer", self.optimizer, ("adamw", "sgd"))
+        _require_one_of("train.initialization", self.initialization, ("orthogonal", "uniform"))
         _require_one_of("train.precision", self.precision, ("fp32", "bf16"))
 
 
@@ -147,7 +150,7 @@ PRESETS: Mapping[str, ModelConfig] = {
 }
 """Named shapes. The paper's text gives 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer: both are here."""
 
-PAPER_SGD = TrainConfig(optimizer="sgd", learning_rate=0.3, warmup_steps=0, halve_every=1000)
+PAPER_SGD = TrainConfig(initialization="uniform", optimizer="sgd", learning_rate=0.3, warmup_steps=0, halve_every=1000)
 """The paper's optimiser: SGD at 0.3, clipped at 5, constant and then halved."""
 
 Config = TypeVar("Config", ModelConfig, TrainConfig, CorpusConfig)

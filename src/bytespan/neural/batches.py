@@ -43,6 +43,11 @@ class Batch:
         return Batch(self.inputs[part], self.lengths[part], self.fed[part], self.targets[part], self.auxiliary[part])
 
 
+def growth_at(step: int, config: TrainConfig) -> float:
+    """How far a training has grown at a step, in 0..1: segments to their full length, both dropouts to their full rate."""
+    return min(step / config.growth_steps, 1.0) if config.growth_steps else 1.0
+
+
 class _Source:
     """One document's bytes with the spans of one task, as arrays sorted by end."""
 
@@ -81,14 +86,15 @@ class SegmentSampler:
         return self._pool[1][step % BATCHES_PER_POOL]
 
     def segment_length_at(self, step: int) -> int:
-        """The curriculum's segment length at a step, in bytes."""
-        stage = step // self.train.curriculum_steps if self.train.curriculum else 0
-        lengths = (*self.train.curriculum, self.model.segment_length)
-        return min(lengths[min(stage, len(lengths) - 1)], self.model.segment_length)
+        """Bytes in a segment at a step: short segments first, where the train config asks for that."""
+        longest = self.model.segment_length
+        first = min(self.train.first_length or longest, longest)
+        return first + int((longest - first) * growth_at(step, self.train))
 
     def _draw_pool(self, number: int) -> list[Batch]:
         rng = np.random.default_rng([self.train.seed, number])
         length = self.segment_length_at(number * BATCHES_PER_POOL)
+        dropped = self.train.byte_dropout * growth_at(number * BATCHES_PER_POOL, self.train)
         if rng.random() < self.train.short_fraction:
             length = int(rng.integers(min(MIN_SHORT_LENGTH, length), length + 1))
         count = self.train.batch_size * BATCHES_PER_POOL
@@ -96,8 +102,8 @@ class SegmentSampler:
         windows = self._windows_anywhere(count - around, length, rng) + self._windows_around(around, length, rng)
         segments = [(*window, self._target(*window)) for window in windows]
         segments.sort(key=lambda segment: (len(segment[3]), segment[2] - segment[1]))
-        batches = [segments[i :: 1][: self.train.batch_size] for i in range(0, count, self.train.batch_size)]
-        return [self._collate(batches[i], rng) for i in rng.permutation(len(batches))]
+        batches = [segments[i : i + self.train.batch_size] for i in range(0, count, self.train.batch_size)]
+        return [self._collate(batches[i], dropped, rng) for i in rng.permutation(len(batches))]
 
     def _windows_anywhere(self, count: int, length: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
         """(source, start, end) of windows drawn evenly from all places where a window of `length` bytes fits."""
@@ -129,7 +135,9 @@ class SegmentSampler:
         spans = source.window_spans(start, end)
         return encode(spans, self.vocabulary, task=source.task, span_order=self.model.span_order)
 
-    def _collate(self, segments: list[tuple[int, int, int, list[int]]], rng: np.random.Generator) -> Batch:
+    def _collate(
+        self, segments: list[tuple[int, int, int, list[int]]], byte_dropout: float, rng: np.random.Generator
+    ) -> Batch:
         lengths = np.array([end - start for _, start, end, _ in segments])
         steps = max(len(target) for *_, target in segments)
         inputs = np.zeros((len(segments), int(lengths.max())), np.int64)
@@ -144,7 +152,7 @@ class SegmentSampler:
             fed[row, 1 : len(target)] = self.vocabulary.first_fed_output + np.array(target[:-1], np.int64)
             if self.train.auxiliary_weight:
                 auxiliary[row, : end - start] = self._auxiliary(target, end - start)
-        dropped = rng.random(inputs.shape) < self.train.byte_dropout
+        dropped = rng.random(inputs.shape) < byte_dropout
         inputs[dropped & (np.arange(inputs.shape[1]) < lengths[:, None])] = DROP
         if self.model.input_order == "reversed":
             inputs = reverse_segments(inputs, lengths)

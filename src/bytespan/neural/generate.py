@@ -34,7 +34,7 @@ class DropoutPlan:
         if self.rate == 0:
             return states
         shape = (states.shape[0], self.total or states.shape[1], states.shape[2])
-        keep = torch.empty(shape, dtype=torch.float32).bernoulli_(1 - self.rate, generator=self.rng)
+        keep = torch.empty(shape, device=self.rng.device).bernoulli_(1 - self.rate, generator=self.rng)
         keep = (keep if self.rows is None else keep[:, self.rows]).to(device=states.device, dtype=states.dtype)
         return states * keep.div_(1 - self.rate)
 
@@ -51,21 +51,30 @@ class Generator(nn.Module):
         self.vocabulary = vocabulary
         self.embedding = nn.Embedding(vocabulary.input_size, config.embedding)
         self.encoder = nn.LSTM(config.embedding, config.units, config.layers)
-        self.decoder = nn.LSTM(config.embedding, config.units, config.layers) if config.separate else self.encoder
+        self.decoder = nn.LSTM(config.embedding, config.units, config.layers) if config.separate else None
         self.query = nn.Linear(config.units, config.units, bias=False) if config.attention else None
         self.combine = nn.Linear(2 * config.units, config.units) if config.attention else None
         self.output = nn.Linear(config.units, vocabulary.output_size)
 
-    def initialize(self, rng: torch.Generator) -> None:
-        """Draw all weights afresh, uniform in +-0.08, with the forget gates' biases raised by 1.
+    def initialize(self, rng: torch.Generator, *, scheme: str) -> None:
+        """Draw all weights afresh: uniform in +-0.08 ("uniform", the paper's), or "orthogonal".
 
-        The paper draws biases like weights; without the raise the state forgets half a segment before it is read, and
-        the first thousands of steps go into unlearning that.
+        Orthogonal: recurrent matrices orthogonal a gate, input matrices uniform with the variance that keeps the signal's
+        (Glorot), the forget gates' biases raised by 1. Uniform +-0.08 shrinks the signal through four layers so much that
+        the loss stood still where this fell: 3.5 against 1.4 a symbol after 700 steps (UD English, k = 10 to 20).
         """
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 parameter.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=rng)
-                if "bias_ih" in name:
+                if scheme == "uniform":
+                    continue
+                if "weight_hh" in name:
+                    for gate in parameter.chunk(4):
+                        nn.init.orthogonal_(gate, generator=rng)
+                elif "weight_ih" in name:
+                    for gate in parameter.chunk(4):
+                        nn.init.xavier_uniform_(gate, generator=rng)
+                elif "bias_ih" in name:
                     parameter[self.config.units : 2 * self.config.units] += 1.0
 
     def forward(
@@ -78,7 +87,7 @@ class Generator(nn.Module):
         """
         drop = dropout or _identity
         steps = inputs.shape[1]
-        if not self.config.separate and bool((lengths == steps).all()):
+        if self.decoder is None and bool((lengths == steps).all()):
             # One call reads and writes: the shared LSTM does not know where the segment ends.
             symbols = torch.cat([inputs, fed], dim=1)  # (B, K + T)
             states, _ = self.encoder(drop(self.embedding(symbols.t())))  # (K + T, B, H)
@@ -87,7 +96,7 @@ class Generator(nn.Module):
         else:
             embedded = drop(self.embedding(torch.cat([inputs, fed], dim=1).t()))
             encoded, state = self._read(embedded[:steps], lengths)
-            decoded, _ = self.decoder(embedded[steps:], state)
+            decoded, _ = self._writer(embedded[steps:], state)
             states = drop(torch.cat([encoded, decoded]))
             encoded, decoded = states[:steps], states[steps:]
         return self.output(self._attend(decoded, encoded, lengths)), encoded
@@ -98,8 +107,12 @@ class Generator(nn.Module):
 
     def step(self, symbols: Tensor, state: State, memory: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Logits (B, V) after feeding one input symbol (B,), and the state then."""
-        states, state = self.decoder(self.embedding(symbols[None]), state)
+        states, state = self._writer(self.embedding(symbols[None]), state)
         return self.output(self._attend(states, memory, lengths))[0], state
+
+    @property
+    def _writer(self) -> nn.LSTM:
+        return self.encoder if self.decoder is None else self.decoder
 
     def _read(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         steps = embedded.shape[0]
@@ -133,6 +146,12 @@ class AuxiliaryHead(nn.Module):
         numbers = vocabulary.segment_length + 1
         self.sizes = [numbers, numbers, vocabulary.output_size - vocabulary.first_label + 1]
         self.output = nn.Linear(config.units, sum(self.sizes))
+
+    def initialize(self, rng: torch.Generator) -> None:
+        """Draw all weights afresh, uniform in +-0.08."""
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=rng)
 
     def loss(self, encoded: Tensor, gold: Tensor) -> Tensor:
         """Summed cross-entropy of (K, B, H) states against (B, K, 3) gold numbers, -100 where nothing is asked."""

@@ -1,0 +1,222 @@
+"""A whole training from a recipe: corpora in, a run directory out, resumable at any moment.
+
+The run directory holds `last/` (the checkpoint to resume from), `best/` (the best on the development corpora), `log.csv`
+(a row a step), `dev.csv` (a row a development score), `curves.png` and `tensorboard/`.
+"""
+
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+import torch
+import torch.distributed as distributed
+
+from bytespan.config import CorpusConfig, Recipe
+from bytespan.corpora.reading import read_documents
+from bytespan.errors import ConfigError, CorpusError, import_extra
+from bytespan.neural.batches import SegmentSampler
+from bytespan.neural.checkpoint import TrainingState, initialize_from, load_checkpoint, new_state, save_checkpoint
+from bytespan.neural.scoring import DevCorpus
+from bytespan.neural.training import StepRecord, train
+from bytespan.spans import Document
+from bytespan.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+STEP_COLUMNS = ("step", "loss", "auxiliary_loss", "learning_rate", "segment_length", "bytes_read", "step_s")
+DEV_COLUMNS = ("step", "corpus", "task", "main", "precision", "recall", "f1", "mean")
+
+MAY_CHANGE = ("steps", "decay_steps", "dev_every", "dev_bytes", "checkpoint_every", "patience")
+"""Settings that a resumed run may give anew; any other would make it another run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpora:
+    """The documents of a recipe."""
+
+    train: tuple[Document, ...]
+    dev: tuple[DevCorpus, ...]
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Task -> labels of the training documents, sorted."""
+        found: dict[str, set[str]] = {}
+        for document in self.train:
+            for task, spans in document.spans.items():
+                found.setdefault(task, set()).update(span.label for span in spans)
+        return {task: tuple(sorted(labels)) for task, labels in sorted(found.items()) if labels}
+
+
+def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int) -> Corpora:
+    """All documents of a recipe's corpora; of each development file at most about `dev_bytes` bytes.
+
+    Raises ConfigError if there is nothing to train on, CorpusError for a file that cannot be read.
+    """
+    documents: list[Document] = []
+    dev: list[DevCorpus] = []
+    for corpus in corpora:
+        for name in corpus.train:
+            documents += read_documents(data / name)
+        members = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
+        if members:
+            dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(members)))
+    if not any(document.spans for document in documents):
+        raise ConfigError("no annotated training document: name at least one [[corpus]] with train = [...] or --train FILE")
+    return Corpora(tuple(documents), tuple(dev))
+
+
+def _beginning(path: Path, size: int) -> Iterator[Document]:
+    """The file's first documents, until they hold `size` bytes."""
+    for document in read_documents(path):
+        yield document
+        size -= len(document.data)
+        if size <= 0:
+            return
+
+
+def run_training(
+    recipe: Recipe,
+    output: Path,
+    *,
+    data: Path,
+    initial: Path | None = None,
+    device: str = "cpu",
+) -> Iterator[StepRecord]:
+    """Train as the recipe says, or go on where `output/last` stands; yield each step's record once it is logged.
+
+    Killed at any moment and called again, it ends with the same losses and weights as a run that was never stopped.
+    """
+    corpora = read_corpora(recipe.corpora, data=data, dev_bytes=recipe.train.dev_bytes)
+    if not corpora.dev:
+        logger.warning("no development corpus: the last checkpoint is exported instead of the best")
+    state = _begin_or_resume(recipe, corpora, output, initial=initial, device=device)
+    _warn_of_unknown_labels(state.model.vocabulary, corpora.dev)
+    sampler = SegmentSampler(corpora.train, state.model.vocabulary, recipe.model, recipe.train)
+    records = train(state, sampler, corpora.dev, recipe.train)
+    if not is_first_process():
+        yield from records
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    with _RunLog(output, resumed_at=state.progress.step) as log:
+        for record in records:
+            log.write(record)
+            if record.dev is not None and record.dev.is_best:
+                save_checkpoint(output / "best", state, recipe.train, resumable=False)
+            if record.step % recipe.train.checkpoint_every == 0 or record.step == recipe.train.steps:
+                save_checkpoint(output / "last", state, recipe.train, resumable=True)
+            yield record
+    save_checkpoint(output / "last", state, recipe.train, resumable=True)
+
+
+def trained_model(output: Path) -> Path:
+    """The checkpoint of a run that should be exported: the best if there were development scores, else the last."""
+    return output / "best" if (output / "best").exists() else output / "last"
+
+
+def _begin_or_resume(
+    recipe: Recipe, corpora: Corpora, output: Path, *, initial: Path | None, device: str
+) -> TrainingState:
+    if not (output / "last").exists():
+        if output.exists() and any(output.iterdir()):
+            raise ConfigError(f"{output}: holds files but no run to resume: choose another --output or empty it")
+        vocabulary = Vocabulary(recipe.model.segment_length, corpora.labels)
+        state = new_state(recipe.model, vocabulary, recipe.train, device=device)
+        if initial is not None:
+            initialize_from(state, initial)
+        return state
+    state, before = load_checkpoint(output / "last", device=device)
+    changes = {key: value for key, value in asdict(recipe.train).items() if key in MAY_CHANGE}
+    if state.model.config != recipe.model or replace(before, **changes) != recipe.train:
+        raise ConfigError(
+            f"{output}: a run with other settings is there: give the same ones ({', '.join(MAY_CHANGE)} may change), or "
+            "another --output"
+        )
+    if dict(state.model.vocabulary.labels) != corpora.labels:
+        raise ConfigError(f"{output}: its run was trained on other label sets: choose another --output")
+    logger.info("resuming %s at step %d", output, state.progress.step)
+    return state
+
+
+def _warn_of_unknown_labels(vocabulary: Vocabulary, dev: Sequence[DevCorpus]) -> None:
+    for corpus in dev:
+        labels = {(task, span.label) for d in corpus.documents for task, spans in d.spans.items() for span in spans}
+        unknown = sorted(label for task, label in labels if label not in vocabulary.labels.get(task, ()))
+        if unknown:
+            logger.warning("%s: development labels never seen in training: %s", corpus.name, ", ".join(unknown))
+
+
+class _RunLog:
+    """Writes `log.csv`, `dev.csv` and TensorBoard events; on resuming, rows after the resumed step are dropped."""
+
+    def __init__(self, output: Path, *, resumed_at: int) -> None:
+        tensorboard = import_extra("torch.utils.tensorboard", extra="train", purpose="training")
+        self.output = output
+        self.steps = _open_log(output / "log.csv", STEP_COLUMNS, resumed_at)
+        self.dev = _open_log(output / "dev.csv", DEV_COLUMNS, resumed_at)
+        self.events = tensorboard.SummaryWriter(str(output / "tensorboard"), purge_step=resumed_at + 1)
+
+    def __enter__(self) -> "_RunLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.steps.close()
+        self.dev.close()
+        self.events.close()
+
+    def write(self, record: StepRecord) -> None:
+        """Log one step; what is written is on disk before the step's checkpoint is."""
+        row = [getattr(record, column) for column in STEP_COLUMNS]
+        csv.writer(self.steps).writerow(row)
+        self.steps.flush()
+        for name in ("loss", "auxiliary_loss", "learning_rate"):
+            self.events.add_scalar(f"train/{name}", getattr(record, name), record.step)
+        if record.dev is None:
+            return
+        for (corpus, task), scores in record.dev.scores.items():
+            total = scores.total
+            figures = [round(x, 3) for x in (scores.main, total.precision, total.recall, total.f1, record.dev.mean)]
+            csv.writer(self.dev).writerow([record.step, corpus, task, *figures])
+            self.events.add_scalar(f"dev/{corpus}/{task}", scores.main, record.step)
+        self.events.add_scalar("dev/mean", record.dev.mean, record.step)
+        self.dev.flush()
+
+
+def _open_log(path: Path, columns: Sequence[str], resumed_at: int) -> TextIO:
+    """The log opened for appending, holding its header and the rows of steps up to `resumed_at`."""
+    rows: list[list[str]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as stream:
+            lines = list(csv.reader(stream))[1:]
+        rows = [row for row in lines if len(row) == len(columns) and int(row[0]) <= resumed_at]
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([columns, *rows])
+    temporary.replace(path)
+    return path.open("a", newline="", encoding="utf-8")
+
+
+def prepare(*, device: str, threads: int | None = None) -> None:
+    """Set torch's threads, and join the other processes if torchrun started some: gloo on CPU, nccl on GPU."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if distributed.is_torchelastic_launched() and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+
+
+def is_first_process() -> bool:
+    """Whether this process writes the run's files: the only one, or rank 0 of several."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The rows of a run's `log.csv`; CorpusError if it is not one."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        if tuple(reader.fieldnames or ()) != STEP_COLUMNS:
+            raise CorpusError(f"{path}: not the log of a run: its columns are {reader.fieldnames}")
+        return [{key: float(value) for key, value in row.items()} for row in reader]
+
+

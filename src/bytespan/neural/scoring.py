@@ -1,0 +1,82 @@
+"""Development scores while training: the torch model behind the same decoding that tags for users."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bytespan.config import ModelConfig
+from bytespan.decoding import DecoderState, predict_spans
+from bytespan.evaluation import Scores, score_documents
+from bytespan.neural.generate import Generator
+from bytespan.spans import Document
+from bytespan.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class DevCorpus:
+    """Development documents under the name that tables give them."""
+
+    name: str
+    documents: tuple[Document, ...]
+
+
+class TorchSegmentModel:
+    """A `decoding.SegmentModel` over torch."""
+
+    def __init__(self, model: Generator) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        return self.model.config
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's symbols."""
+        return self.model.vocabulary
+
+    def encode(self, inputs: NDArray[np.int64], lengths: NDArray[np.int64]) -> DecoderState:
+        """See `decoding.SegmentModel`."""
+        with torch.inference_mode():
+            states, (hidden, cell) = self.model.encode(self._tensor(inputs), self._tensor(lengths))
+        memory = states.cpu().numpy() if self.config.attention else None
+        return DecoderState(hidden.cpu().numpy(), cell.cpu().numpy(), lengths, memory)
+
+    def step(self, symbols: NDArray[np.int64], state: DecoderState) -> tuple[NDArray[np.float32], DecoderState]:
+        """See `decoding.SegmentModel`."""
+        memory = torch.zeros(0) if state.memory is None else self._tensor(state.memory)
+        with torch.inference_mode():
+            before = self._tensor(state.hidden), self._tensor(state.cell)
+            logits, (hidden, cell) = self.model.step(
+                self._tensor(symbols), before, memory, self._tensor(state.lengths)
+            )
+        after = DecoderState(hidden.cpu().numpy(), cell.cpu().numpy(), state.lengths, state.memory)
+        return logits.cpu().numpy(), after
+
+    def _tensor(self, array: NDArray[np.int64] | NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def score_corpora(model: Generator, corpora: Sequence[DevCorpus]) -> dict[tuple[str, str], Scores]:
+    """(corpus, task) -> scores, for every task that the corpus annotates and the model knows."""
+    runner = TorchSegmentModel(model)
+    scores: dict[tuple[str, str], Scores] = {}
+    for corpus in corpora:
+        annotated = {task for document in corpus.documents for task in document.spans}
+        tasks = [task for task in model.vocabulary.tasks if task in annotated]
+        found = predict_spans(runner, [document.data for document in corpus.documents], tasks=tasks, batch_size=128)
+        predicted = [Document(gold.data, spans) for gold, spans in zip(corpus.documents, found, strict=True)]
+        for task in tasks:
+            pairs = [pair for pair in zip(corpus.documents, predicted, strict=True) if task in pair[0].spans]
+            scores[corpus.name, task] = score_documents(pairs, task=task)
+    return scores
+
+
+def mean_score(scores: dict[tuple[str, str], Scores]) -> float:
+    """The unweighted mean of all rows' main figures, in percent: by it the best checkpoint is chosen."""
+    return float(np.mean([score.main for score in scores.values()])) if scores else 0.0
