@@ -1,30 +1,169 @@
-"""A model on disk: its files, its version and checks, written so that a killed run leaves the old one or the new one."""
+"""A model on disk: its files, its version and checks, written so that a killed run leaves the old one or the new one.
 
+docs/format.md specifies the format. Nothing here is pickled, extracted to disk or executed.
+"""
+
+import hashlib
+import io
+import json
 import os
+import re
 import shutil
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from bytespan.errors import ModelError
+from bytespan.config import ModelConfig, config_from_json, config_to_json
+from bytespan.errors import ConfigError, LabelError, ModelError
+from bytespan.vocabulary import Vocabulary
+
+FORMAT = "bytespan-model"
+FORMAT_VERSION = 1
+CONFIG, LABELS, WEIGHTS, ONNX, CARD = "config.json", "labels.json", "weights.safetensors", "model.onnx", "card.md"
+REQUIRED = (LABELS, ONNX, CARD)
+MAX_CONFIG_BYTES = 1 << 20
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_DAMAGED_ZIP = (RuntimeError, ValueError, EOFError, zlib.error, struct.error)  # what zipfile raises besides BadZipFile
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same model gives the same zip file
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a model comes from; what its card says."""
+
+    name: str
+    version: str = "1"
+    languages: tuple[str, ...] = ()
+    """ISO 639 codes."""
+    licence: str = "unknown"
+    training_data: tuple[str, ...] = ()
+    """Corpora, each with its licence."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """What was measured, e.g. "conll/es test F1" -> 0.8295."""
+    precision: str = "fp32"
+    """Of the weights in model.onnx: fp32, fp16 or int8."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model package that was read and verified."""
+
+    path: Path
+    config: ModelConfig
+    vocabulary: Vocabulary
+    provenance: Provenance
+    files: Mapping[str, bytes]
+    """Member name -> content, all but config.json."""
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Task -> its label set."""
+        return self.vocabulary.labels
+
+    @property
+    def onnx(self) -> bytes:
+        """The graph that `bytespan.runtime` runs."""
+        return self.files[ONNX]
+
+    @property
+    def weights(self) -> bytes | None:
+        """The safetensors file to train on from, if the package holds it."""
+        return self.files.get(WEIGHTS)
+
+    @cached_property
+    def card(self) -> str:
+        """The model's card in Markdown."""
+        return self.files[CARD].decode("utf-8", errors="replace")
+
+
+def read_package(path: Path | str) -> Package:
+    """The model package in a directory or zip file, every file checked against its recorded size and checksum.
+
+    Raises ModelError for one that is absent, no model, truncated, altered, or of a format version unknown here.
+    """
+    path = _existing(Path(path))
+    try:
+        if path.is_dir():
+            return _read(path, _DirectoryMembers(path))
+        if not path.exists():
+            raise ModelError(f"{path}: no such model: give a model directory or zip file")
+        with zipfile.ZipFile(path) as archive:
+            return _read(path, _ZipMembers(path, archive))
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{path}: not a model: neither a model directory nor a whole zip file ({error})") from error
+    except ModelError:
+        raise
+    except (OSError, *_DAMAGED_ZIP) as error:
+        raise ModelError(f"{path}: cannot read the model: {getattr(error, 'strerror', None) or error}") from error
+
+
+def write_package(
+    path: Path | str,
+    *,
+    config: ModelConfig,
+    labels: Mapping[str, tuple[str, ...]],
+    provenance: Provenance,
+    onnx: bytes,
+    weights: bytes | None = None,
+    card: str | None = None,
+) -> None:
+    """Write a model package, a zip file if `path` ends in .zip; an older one there is replaced in one step.
+
+    Raises ModelError, and leaves what was there before, if it cannot be written.
+    """
+    path = Path(path)
+    Vocabulary(config.segment_length, labels)  # refuses what could not be read again
+    files = {LABELS: _to_json({task: list(members) for task, members in labels.items()}), ONNX: onnx}
+    files[CARD] = (card or describe_model(config, labels, provenance)).encode("utf-8")
+    if weights is not None:
+        files[WEIGHTS] = weights
+    files = {CONFIG: _config_file(config, provenance, files)} | files
+    if path.suffix.lower() == ".zip":
+        write_file(path, _zip(files))
+    else:
+        write_directory(path, files)
+
+
+def describe_model(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], provenance: Provenance) -> str:
+    """A card in Markdown made of what is known of the model."""
+    lines = [f"# {provenance.name} {provenance.version}", "", "| | |", "|---|---|"]
+    lines += [f"| {task} | {', '.join(members)} |" for task, members in labels.items()]
+    lines += [
+        f"| languages | {', '.join(provenance.languages) or 'not stated'} |",
+        f"| licence | {provenance.licence} |",
+        f"| shape | {config.layers} x {config.units} units, segments of {config.segment_length} bytes |",
+        f"| weights | {provenance.precision} |",
+    ]
+    if provenance.training_data:
+        lines += ["", "## Training data", "", *(f"- {corpus}" for corpus in provenance.training_data)]
+    if provenance.scores:
+        lines += ["", "## Scores", "", "| measured on | score |", "|---|---|"]
+        lines += [f"| {name} | {score:.4f} |" for name, score in provenance.scores.items()]
+    return "\n".join([*lines, ""])
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make `path` a directory of exactly `files`, atomically: written beside it, flushed, then renamed into place.
+    """Make `path` a directory of exactly `files`: written beside it, flushed, then renamed into place.
 
-    Raises ModelError, and leaves what was there before, if anything goes wrong (a full disk, no permission).
+    One process at a time may write a path. Killed between the two renames, it leaves the old directory beside `path`,
+    where `read_package` and the next writer find it. Raises ModelError, and leaves what was there before, if anything
+    goes wrong (a full disk, no permission).
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
     try:
+        _recover(path)
         temporary.mkdir(parents=True)
         for name, data in files.items():
-            with open(temporary / name, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write_flushed(temporary / name, data)
         if path.exists():
             path.rename(old)
         temporary.rename(path)
+        _flush_directory(path.parent)
     except OSError as error:
         if old.exists() and not path.exists():
             old.rename(path)
@@ -32,3 +171,196 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file atomically; ModelError, leaving what was there before, if anything goes wrong."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _recover(path)
+        _write_flushed(temporary, data)
+        temporary.replace(path)
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot write the model: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _DirectoryMembers:
+    """The files of a directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def size(self, name: str) -> int | None:
+        member = self.path / name
+        return member.stat().st_size if member.is_file() else None
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+
+class _ZipMembers:
+    """The members of a zip file, which must all lie at its top, each once."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        names = [entry.filename for entry in archive.infolist()]
+        for name in names:
+            if not _MEMBER_NAME.fullmatch(name) or names.count(name) > 1:
+                raise ModelError(f"{path}: not a model: its zip file holds {name!r}; files lie at its top, each once")
+        self.sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+
+    def size(self, name: str) -> int | None:
+        return self.sizes.get(name)
+
+    def read(self, name: str) -> bytes:
+        with self.archive.open(name) as stream:
+            return stream.read(self.sizes[name] + 1)
+
+
+def _read(path: Path, members: _DirectoryMembers | _ZipMembers) -> Package:
+    settings = _read_config(path, members)
+    recorded = settings.get("files")
+    if not isinstance(recorded, dict) or not set(REQUIRED) <= set(recorded):
+        raise ModelError(f"{path}: not a model: config.json does not list {', '.join(REQUIRED)}")
+    files = {name: _read_member(path, members, name, entry) for name, entry in recorded.items()}
+    try:
+        config = config_from_json(ModelConfig, settings["model"], source=f"{path / CONFIG}", table="model")
+        vocabulary = Vocabulary(config.segment_length, _labels(json.loads(files[LABELS])))
+        provenance = _provenance(settings["provenance"])
+    except (ConfigError, LabelError) as error:
+        raise ModelError(f"{path}: unusable model: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path}: unusable model: config.json or labels.json is not as docs/format.md says") from error
+    return Package(path, config, vocabulary, provenance, files)
+
+
+def _read_config(path: Path, members: _DirectoryMembers | _ZipMembers) -> dict[str, Any]:
+    size = members.size(CONFIG)
+    if size is None:
+        raise ModelError(f"{path}: not a model: it holds no {CONFIG}")
+    data = members.read(CONFIG) if size <= MAX_CONFIG_BYTES else b""
+    try:
+        settings = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path / CONFIG}: not whole JSON: the model is damaged, copy it again") from error
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        raise ModelError(f"{path}: not a model of bytespan: {CONFIG} does not say so")
+    version = settings.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: the model has format version {version!r}, this bytespan reads {FORMAT_VERSION}: upgrade bytespan"
+        )
+    digest = settings.get("sha256")
+    if not isinstance(digest, str) or digest != _config_digest(data, digest):
+        raise ModelError(f"{path / CONFIG}: altered since it was written: copy or export the model again")
+    return settings
+
+
+def _read_member(path: Path, members: _DirectoryMembers | _ZipMembers, name: str, entry: Any) -> bytes:
+    if not _MEMBER_NAME.fullmatch(name) or not isinstance(entry, dict):
+        raise ModelError(f"{path}: not a model: {CONFIG} lists the file {name!r}")
+    size = members.size(name)
+    if size is None:
+        raise ModelError(f"{path / name}: missing from the model: copy or export it again")
+    if size != entry.get("bytes"):
+        raise ModelError(f"{path / name}: {size} bytes instead of {entry.get('bytes')}: copy or export the model again")
+    data = members.read(name)
+    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        raise ModelError(f"{path / name}: altered since it was written: copy or export the model again")
+    return data
+
+
+def _labels(values: Any) -> dict[str, tuple[str, ...]]:
+    for task, members in values.items():
+        if not isinstance(members, list) or not all(isinstance(label, str) for label in members):
+            raise LabelError(f"{LABELS}: the label set of {task!r} is no list of strings")
+    return {task: tuple(members) for task, members in values.items()}
+
+
+def _provenance(values: Any) -> Provenance:
+    """Also of a writer that knew further keys, which are ignored."""
+    known = {name: values[name] for name in Provenance.__dataclass_fields__ if name in values}
+    for name, value in known.items():
+        if name in ("languages", "training_data"):
+            known[name] = tuple(map(str, value))
+        elif name == "scores":
+            known[name] = {str(measured): float(score) for measured, score in value.items()}
+        else:
+            known[name] = str(value)
+    return Provenance(**known)
+
+
+def _config_file(config: ModelConfig, provenance: Provenance, files: Mapping[str, bytes]) -> bytes:
+    blank = "0" * 64
+    settings = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "sha256": blank,
+        "model": config_to_json(config),
+        "provenance": asdict(provenance),
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
+        },
+    }
+    data = _to_json(settings)
+    return data.replace(blank.encode(), _config_digest(data, blank).encode(), 1)
+
+
+def _config_digest(data: bytes, digest: str) -> str:
+    """SHA-256 of config.json with zeros where its own digest stands."""
+    return hashlib.sha256(data.replace(digest.encode(), b"0" * 64, 1)).hexdigest()
+
+
+def _to_json(values: Any) -> bytes:
+    return (json.dumps(values, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _siblings(path: Path, kind: str) -> list[Path]:
+    """What a killed writer of `path` left beside it."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.\d+\.{kind}")
+    return [item for item in path.parent.iterdir() if pattern.fullmatch(item.name)] if path.parent.is_dir() else []
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the old directory that a writer killed between its two renames left beside it."""
+    return path if path.exists() else next(iter(_siblings(path, "old")), path)
+
+
+def _recover(path: Path) -> None:
+    """Bring back an old directory that a killed writer left aside, and remove what else it left."""
+    if _existing(path) != path:
+        _existing(path).rename(path)
+    for item in _siblings(path, "old") + _siblings(path, "new"):
+        if item.is_dir():
+            shutil.rmtree(item, ignore_errors=True)
+        else:
+            item.unlink(missing_ok=True)
+
+
+def _write_flushed(path: Path, data: bytes) -> None:
+    with open(path, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _flush_directory(path: Path) -> None:
+    """Make a rename survive a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,10 +1,12 @@
-"""A generator as an ONNX graph for `bytespan.runtime`, written node by node from its weights (see docs/format.md).
+"""A generator as a model package: an ONNX graph written node by node from its weights (see docs/format.md).
 
 One graph reads segments and writes spans, since both are the same LSTM: reading is one call with K steps from a zero
 state, writing is one call a symbol. Logits are computed once a call, from the top layer's last state.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save
 from torch import nn
 
 from bytespan.errors import ConfigError
 from bytespan.neural.generate import Generator
+from bytespan.package import Provenance, write_package
 
 PRECISIONS = ("fp32", "fp16", "int8")
 """fp32: the weights as trained. fp16: weights rounded to 16 bits on disk, 32-bit arithmetic. int8: LSTM weights rounded
@@ -24,6 +28,31 @@ to 8 bits, a scale a gate unit, and 8-bit matrix products; the rest as fp16."""
 OPSET = 17
 IR_VERSION = 8
 Array = NDArray[Any]
+
+
+def export_package(
+    model: Generator,
+    path: Path | str,
+    *,
+    provenance: Provenance,
+    precision: str = "fp16",
+    with_weights: bool = True,
+    card: str | None = None,
+) -> None:
+    """Write the model package of a generator; `with_weights` adds them in 16 bits, so that it can be trained on.
+
+    Raises ConfigError for an unknown precision, ModelError if the package cannot be written.
+    """
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    write_package(
+        path,
+        config=model.config,
+        labels=model.vocabulary.labels,
+        provenance=replace(provenance, precision=precision),
+        onnx=export_model(model, precision=precision),
+        weights=save(weights) if with_weights else None,
+        card=card,
+    )
 
 
 def export_model(model: Generator, *, precision: str = "fp32") -> bytes:
@@ -78,7 +107,7 @@ class _Graph:
         return name
 
     def weight(self, name: str, values: Array) -> str:
-        """The name of a float32 tensor; unless the precision is fp32, stored in 16 bits, and widened when it is loaded."""
+        """The name of a float32 tensor; stored in 16 bits, and widened on loading, unless the precision is fp32."""
         if self.precision == "fp32":
             self.initializers.append(numpy_helper.from_array(values, self.prefix + name))
             return self.prefix + name
@@ -87,7 +116,7 @@ class _Graph:
 
 
 def _recurrence(graph: _Graph, lstm: nn.LSTM, embedded: str) -> list[str]:
-    """All layers of an LSTM over `embedded` (T, B, E): top states (T, B, H), and hidden and cell state then (L, B, H)."""
+    """All layers of an LSTM over `embedded` (T, B, E): top states (T, B, H), then hidden and cell state (L, B, H)."""
     parts = [graph.add_many("Split", [name], lstm.num_layers, axis=0) for name in ("hidden", "cell")]
     states, last = embedded, []
     for layer, (hidden, cell) in enumerate(zip(*parts, strict=True)):
@@ -122,7 +151,8 @@ def _quantize(weights: Array) -> tuple[Array, Array]:
 
 def _attend(graph: _Graph, model: Generator, top: str) -> str:
     """`Generator._attend` for one step: top state (B, H) joined with the `memory` (K, B, H) that it looks at."""
-    assert model.query is not None and model.combine is not None
+    assert model.query is not None
+    assert model.combine is not None
     query = graph.add("MatMul", [top, graph.weight("query", _array(model.query.weight).T.copy())])  # (B, H)
     axis = graph.constant(np.array([2]))
     scores = graph.add("ReduceSum", [graph.add("Mul", ["memory", query]), axis], keepdims=0)  # (K, B)
@@ -149,8 +179,8 @@ def _branch(name: str, lstm: nn.LSTM, embedded: str, precision: str) -> onnx.Gra
 
 def _serialize(graph: _Graph, model: Generator, outputs: tuple[str, ...]) -> bytes:
     config, symbols = model.config, model.vocabulary.output_size
-    state = [config.layers, "B", config.units]
-    shapes: dict[str, tuple[int, list[Any]]] = {
+    state: Sequence[str | int | None] = [config.layers, "B", config.units]
+    shapes: dict[str, tuple[int, Sequence[str | int | None]]] = {
         "symbols": (TensorProto.INT64, ["T", "B"]),
         "lengths": (TensorProto.INT32, ["B"]),
         "hidden": (TensorProto.FLOAT, state),
@@ -161,7 +191,7 @@ def _serialize(graph: _Graph, model: Generator, outputs: tuple[str, ...]) -> byt
     if config.attention:
         shapes["memory"] = (TensorProto.FLOAT, ["K", "B", config.units])
         shapes["memory_lengths"] = (TensorProto.INT64, ["B"])
-    produced = {
+    produced: dict[str, Sequence[str | int | None]] = {
         "logits": ["B", symbols],
         "hidden_out": state,
         "cell_out": state,

@@ -1,0 +1,1 @@
+"""Tagging with ONNX Runtime, and nowhere else: sessions, batching, the generator's steps. Never imports torch."""
