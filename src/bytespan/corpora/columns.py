@@ -1,5 +1,6 @@
 """CoNLL columns: a token and its tags a line, a blank line after each sentence, `-DOCSTART-` before each document."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -8,10 +9,13 @@ from pathlib import Path
 from bytespan.corpora.lines import OnError, Source, source_of, stop
 from bytespan.corpora.sentences import LabelledRange, Sentence, join_sentences
 from bytespan.corpora.tags import ranges_of_tags, split_tag
+from bytespan.corpora.tokenised import sentences_of, tokenise
 from bytespan.errors import CorpusError
 from bytespan.spans import ENTITIES, TOKENS, Document
 
 DOCSTART = "-DOCSTART-"
+
+_WHITE_SPACE = re.compile(r"\s+")
 
 Row = tuple[int, list[str]]
 """A line's number and its columns."""
@@ -108,3 +112,34 @@ def _value(row: Row, column: int, what: str, source: Source) -> str:
         raise source.at(
             number, f"no column {column} for the {what} in {' '.join(values)!r}: it has {len(values)}, name another"
         ) from None
+
+
+def columns_of(document: Document, *, fit: bool = False) -> str:
+    """The document as columns, from `-DOCSTART-` to the blank line after its last sentence.
+
+    Each line of the text is a sentence. The columns are the token, its part of speech if the document has the task
+    "tokens" (`_` for text outside of them), and its IOB2 tag if it has the task "entities". Reading it again gives the
+    same text if its white space is one space or one LF between tokens; else the tokens' forms, order and labels.
+
+    Raises CorpusError for a token that an entity cuts or that holds white space, and for spans with white space at
+    their ends; with `fit` tokens are cut and spans narrowed instead.
+    """
+    lines = [" ".join([DOCSTART, *["_"] * (TOKENS in document.spans), *["O"] * (ENTITIES in document.spans)]), ""]
+    for sentence in sentences_of(tokenise(document, unwritable=_WHITE_SPACE, fit=fit)):
+        for token in sentence:
+            if token.form == DOCSTART:
+                raise CorpusError(f"the text holds {DOCSTART}, which in columns begins a document: write JSON lines")
+            row = [token.form]
+            if TOKENS in document.spans:
+                row.append(_label("_" if token.pos is None else token.pos))
+            if token.tag is not None:
+                row.append(_label(token.tag))
+            lines.append(" ".join(row))
+        lines.append("")
+    return "\n".join([*lines, ""])
+
+
+def _label(label: str) -> str:
+    if not label or _WHITE_SPACE.search(label):
+        raise CorpusError(f"label {label!r} is empty or holds white space, which columns cannot: rename it")
+    return label
