@@ -73,7 +73,8 @@ def decode_greedily(model: SegmentModel, state: DecoderState, *, task: str, need
     that ends before that byte: spans are written last first, so none that matters can follow.
     """
     vocabulary = model.vocabulary
-    batch, steps = len(state.lengths), 3 * int(state.lengths.max(initial=0)) + 1
+    batch, limits = len(state.lengths), most_symbols(state.lengths)
+    steps = int(limits.max(initial=1))
     symbols = np.full((batch, steps), STOP, np.int64)
     scores = np.zeros((batch, steps), np.float32)
     active = np.arange(batch)
@@ -83,7 +84,7 @@ def decode_greedily(model: SegmentModel, state: DecoderState, *, task: str, need
         best = logits.argmax(axis=1)
         symbols[active, t] = best
         scores[active, t] = _log_softmax(logits)[np.arange(len(best)), best]
-        goes_on = best != STOP
+        goes_on = (best != STOP) & (t + 1 < limits[active])
         if needed_from is not None and t >= 2:
             goes_on &= ~_ends_before(symbols[active, t - 2 : t + 1], vocabulary, needed_from[active])
         if not goes_on.all():
@@ -96,35 +97,45 @@ def decode_greedily(model: SegmentModel, state: DecoderState, *, task: str, need
 
 
 def decode_by_beam(model: SegmentModel, state: DecoderState, *, task: str, beam_size: int) -> Written:
-    """Write each segment's most likely whole sequence, as far as `beam_size` open ones at a time can tell."""
+    """Write each segment's most likely whole sequence, as far as `beam_size` sequences at a time can tell.
+
+    A longer sequence is never more likely, so a segment is done once its most likely sequence is.
+    """
     vocabulary = model.vocabulary
-    batch, size, steps = len(state.lengths), beam_size, 3 * int(state.lengths.max(initial=0)) + 1
+    batch, size, limits = len(state.lengths), beam_size, most_symbols(state.lengths)
+    steps = int(limits.max(initial=1))
     state = state.select(np.repeat(np.arange(batch), size))
     symbols = np.full((batch, size, steps), STOP, np.int64)
     scores = np.zeros((batch, size, steps), np.float32)
-    totals = np.full((batch, size), -np.inf, np.float32)
-    totals[:, 0] = 0
+    totals = np.full((batch, size), -np.inf)
+    totals[:, 0] = 0  # all sequences of a segment begin as one
     done = np.zeros((batch, size), bool)
+    active = np.arange(batch)
     fed = np.full(batch * size, vocabulary.go(task), np.int64)
-    segment = np.arange(batch)[:, None]
     for t in range(steps):
         logits, state = model.step(fed, state)
-        steps_log = _log_softmax(logits).reshape(batch, size, -1)
-        steps_log[done] = -np.inf
-        steps_log[done, STOP] = 0
-        candidates = (totals[:, :, None] + steps_log).reshape(batch, -1)
+        gains = _log_softmax(logits).reshape(len(active), size, -1)
+        gains[done[active]] = np.where(np.arange(vocabulary.output_size) == STOP, 0, -np.inf)
+        candidates = (totals[active, :, None] + gains).reshape(len(active), -1)
         chosen = np.argsort(-candidates, axis=1, kind="stable")[:, :size]
-        parent, symbol = np.divmod(chosen, vocabulary.output_size)
-        totals = np.take_along_axis(candidates, chosen, axis=1)
-        symbols, scores, done = symbols[segment, parent], scores[segment, parent], done[segment, parent]
-        symbols[:, :, t] = symbol
-        scores[:, :, t] = steps_log[segment, parent, symbol]
-        done |= symbol == STOP
-        if done.all():
+        parent, symbol = np.divmod(chosen, vocabulary.output_size)  # (active, size)
+        totals[active] = np.take_along_axis(candidates, chosen, axis=1)
+        row = active[:, None]
+        symbols[active], scores[active], done[active] = symbols[row, parent], scores[row, parent], done[row, parent]
+        symbols[active, :, t] = symbol
+        scores[active, :, t] = gains[np.arange(len(active))[:, None], parent, symbol]
+        done[active] |= (symbol == STOP) | (t + 1 >= limits[row])
+        goes_on = np.flatnonzero(~done[active, 0])
+        if not len(goes_on):
             break
-        state = state.select((segment * size + parent).ravel())
-        fed = symbol.ravel() + vocabulary.first_fed_output
+        state = state.select((goes_on[:, None] * size + parent[goes_on]).ravel())
+        active, fed = active[goes_on], symbol[goes_on].ravel() + vocabulary.first_fed_output
     return Written(symbols[:, 0, : t + 1], scores[:, 0, : t + 1])
+
+
+def most_symbols(lengths: Ints) -> Ints:
+    """Symbols that a segment of each length may write: as many spans as it has bytes, and STOP."""
+    return 3 * lengths + 1
 
 
 def predict_spans(
@@ -187,9 +198,7 @@ class _Windows:
         places = (self.base + self.start)[rows, None] + columns
         return np.where(inside, self.buffer[np.where(inside, places, 0)], 0).astype(np.int64)
 
-    def document_spans(
-        self, rows: Ints, written: Written, vocabulary: Vocabulary, task: str
-    ) -> list[tuple[int, Span]]:
+    def document_spans(self, rows: Ints, written: Written, vocabulary: Vocabulary, task: str) -> list[tuple[int, Span]]:
         """(document, span) of every kept span of a batch, in bytes of its document."""
         spans = decode_batch(written.symbols, vocabulary, task=task, lengths=self.lengths[rows])
         row = rows[spans.segment]
@@ -214,14 +223,15 @@ class _Windows:
 
 
 def _continues(buffer: NDArray[np.uint8], places: Ints) -> NDArray[np.bool_]:
-    return (buffer[np.minimum(places, len(buffer) - 1)] & 0xC0) == 0x80
+    continues: NDArray[np.bool_] = (buffer[np.minimum(places, len(buffer) - 1)] & 0xC0) == 0x80
+    return continues
 
 
 def _ends_before(triple: Ints, vocabulary: Vocabulary, bytes_: Ints) -> NDArray[np.bool_]:
     """Whether the last three symbols (B, 3) are a span that ends before a byte (B,)."""
     start, length = triple[:, 0] - vocabulary.first_start, triple[:, 1] - vocabulary.first_length
     k = vocabulary.segment_length
-    is_span = (start >= 0) & (start <= k) & (length >= 0) & (length <= k) & (triple[:, 2] >= vocabulary.first_label)
+    is_span = (start >= 0) & (start <= k) & (length >= 1) & (length <= k) & (triple[:, 2] >= vocabulary.first_label)
     return is_span & (start + length < bytes_)
 
 
