@@ -15,9 +15,7 @@ from bytespan.vocabulary import STOP, Vocabulary
 SPAN_ORDERS = ("last-first", "first-first")
 
 
-def encode(
-    spans: Sequence[Span], vocabulary: Vocabulary, *, task: str, span_order: str = "last-first"
-) -> list[int]:
+def encode(spans: Sequence[Span], vocabulary: Vocabulary, *, task: str, span_order: str = "last-first") -> list[int]:
     """The output symbols of one segment's spans, sorted by end position, STOP at the end.
 
     Raises LabelError for an unknown label, ConfigError for a span that does not fit the segment length.
@@ -43,7 +41,8 @@ def decode(
     Reading ends at the first STOP. Whatever is not start, length, label in a row is skipped, and so is a span of
     length 0, one that ends beyond the segment, and one that was written before. Overlaps stay: see `segments.stitch`.
     """
-    row = np.asarray(symbols, np.int64).reshape(1, -1)
+    last = vocabulary.output_size  # stands for nothing, like all beyond; int64 could not hold those
+    row = np.array([[min(max(symbol, -1), last) for symbol in symbols]], np.int64)
     length = vocabulary.segment_length if segment_length is None else segment_length
     found = decode_batch(row, vocabulary, task=task, lengths=np.array([length]))
     spans = {
@@ -75,8 +74,7 @@ def decode_batch(
     The three kinds of symbol are disjoint ranges, so two matches of the pattern can never share a symbol and one
     vectorised test a position is the same as reading from left to right.
     """
-    batch, steps = symbols.shape
-    if steps < 3:
+    if symbols.shape[1] < 3:
         return DecodedSpans(np.zeros((5, 0), np.int64))
     before_stop = np.cumsum(symbols == STOP, axis=1) == 0
     start = symbols[:, :-2] - vocabulary.first_start

@@ -77,7 +77,7 @@ class TrainConfig:
     decay_steps: int = 0
     """Last steps over which the rate falls linearly to 0; SGD of the paper halves instead, see `halve_every`."""
     halve_every: int | None = None
-    """Steps after which the rate is halved, again and again, once half of all steps are done (Sutskever et al. 2014)."""
+    """Steps after which the rate is halved again, in the second half of all steps (Sutskever et al. 2014)."""
     weight_decay: float = 0.0
     """AdamW's decoupled decay."""
     clip_norm: float = 5.0
@@ -86,12 +86,12 @@ class TrainConfig:
     """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout")."""
     byte_dropout: float = 0.3
     """Probability of replacing each input byte by DROP (paper, the same section)."""
-    auxiliary_weight: float = 0.0
-    """Weight of the loss that asks each encoder state for the last span that ended before it. Training only."""
+    words_fraction: float = 0.0
+    """Fraction of segments for which all words are to be written instead of the spans of a sparse task such as names."""
     first_length: int | None = None
     """Bytes in the first segments of a training; from there the length grows evenly up to the model's."""
     growth_steps: int = 0
-    """Steps over which segments grow from `first_length` to the model's length, and both dropouts from 0 to their rates."""
+    """Steps over which segments grow from `first_length` to full length, and both dropouts from 0 to their rates."""
     short_fraction: float = 0.0
     """Fraction of batches drawn with a random shorter segment, so that texts shorter than a segment are known too."""
     span_fraction: float = 0.0
@@ -112,7 +112,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "dev_every", "dev_bytes", "checkpoint_every"):
             _require(getattr(self, name) >= 1, f"train.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "byte_dropout", "short_fraction", "span_fraction"):
+        for name in ("halve_every", "first_length", "patience"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"train.{name} must be at least 1, got {value}")
+        for name in ("warmup_steps", "decay_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
+            _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("dropout", "byte_dropout", "words_fraction", "short_fraction", "span_fraction"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         _require(self.learning_rate > 0, f"train.learning_rate must be above 0, got {self.learning_rate}")
         _require(self.clip_norm > 0, f"train.clip_norm must be above 0, got {self.clip_norm}")
@@ -148,7 +153,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "paper-1m": ModelConfig(layers=1),
     "tiny": ModelConfig(layers=1, units=16, embedding=16, segment_length=30),
 }
-"""Named shapes. The paper's text gives 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer: both are here."""
+"""Named shapes. The paper gives both 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer."""
 
 PAPER_SGD = TrainConfig(initialization="uniform", optimizer="sgd", learning_rate=0.3, warmup_steps=0, halve_every=1000)
 """The paper's optimiser: SGD at 0.3, clipped at 5, constant and then halved."""
@@ -190,6 +195,11 @@ def read_recipe(path: Path) -> Recipe:
     for table in tables:
         if table not in known:
             raise ConfigError(f"{path}: unknown table [{table}]{_nearest(table, known)}")
+        if table == "corpus":
+            is_list = isinstance(tables[table], list) and all(isinstance(item, dict) for item in tables[table])
+            _require(is_list, f"{path}: corpus must be [[corpus]] tables, with two brackets, one a corpus")
+        else:
+            _require(isinstance(tables[table], dict), f"{path}: {table} must be a table, [{table}]")
     return Recipe(
         model=model_from_table(tables.get("model", {}), source=str(path)),
         train=config_from_json(TrainConfig, tables.get("train", {}), source=str(path), table="train"),
@@ -204,7 +214,7 @@ def model_from_table(table: Mapping[str, Any], *, source: str) -> ModelConfig:
     """A model's settings; `preset` names the shape that the other settings change."""
     settings = dict(table)
     preset = settings.pop("preset", "paper")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise ConfigError(f"{source}: unknown model.preset {preset!r}{_nearest(str(preset), PRESETS)}")
     return config_from_json(ModelConfig, asdict(PRESETS[preset]) | settings, source=source, table="model")
 

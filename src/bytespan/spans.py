@@ -70,8 +70,9 @@ class TextSpan:
 class Document:
     """A text as its bytes, with the spans of each task that was annotated or predicted.
 
-    A task that is absent from `spans` was not annotated, which is not the same as annotated with no spans. The bytes are
-    never normalised, stripped or repaired. Documents are equal if bytes, spans and identifier are; treat them as values.
+    A task that is absent from `spans` was not annotated, which is not the same as annotated with no spans. The bytes
+    are never normalised, stripped or repaired. Documents are equal if bytes, spans and identifier are; treat them as
+    values.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Document:
             beyond = next((span for span in members if span.end > len(data)), None)
             if beyond is not None:
                 raise CorpusError(
-                    f"{task} span {beyond.start}..{beyond.end} ({beyond.label}) ends beyond the text's {len(data)} bytes"
+                    f"{task} span {beyond.start}..{beyond.end} ({beyond.label}) ends beyond {len(data)} bytes of text"
                 )
 
     def __eq__(self, other: object) -> bool:
@@ -159,12 +160,15 @@ def character_of_byte(data: bytes) -> NDArray[np.int64]:
 
 
 def utf16_of_byte(data: bytes) -> NDArray[np.int64]:
-    """The UTF-16 code unit index at each byte offset 0..len(data) of UTF-8 `data`; four-byte characters take two."""
+    """The UTF-16 code unit index at each byte offset 0..len(data) of UTF-8 `data`; four-byte characters take two.
+
+    Inside a character: where it starts, as in `character_of_byte`.
+    """
     buffer = np.frombuffer(data, np.uint8)
-    units = ((buffer & 0xC0) != 0x80).astype(np.int64) + (buffer >= 0xF0)
-    before = np.zeros(len(buffer) + 1, np.int64)
-    np.cumsum(units, out=before[1:])
-    return before
+    lead = buffer[(buffer & 0xC0) != 0x80]
+    before = np.zeros(len(lead) + 1, np.int64)
+    np.cumsum(1 + (lead >= 0xF0).astype(np.int64), out=before[1:])
+    return before[character_of_byte(data)]
 
 
 def byte_of_character(text: str) -> NDArray[np.int64]:

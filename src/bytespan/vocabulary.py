@@ -94,7 +94,8 @@ class Vocabulary:
         return symbol
 
     def label_range(self, task: str) -> range:
-        """The output symbols of the task's labels."""
+        """The output symbols of the task's labels; LabelError if the model has no such task."""
+        self.go(task)
         symbols = self._label_symbols[task]
         return range(min(symbols.values()), max(symbols.values()) + 1)
 
