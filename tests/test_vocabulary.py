@@ -56,7 +56,7 @@ def test_feed_bytes_gives_each_byte_its_own_value() -> None:
 
 
 @pytest.mark.parametrize("labels", [{"entities": ()}, {"entities": ("PER", "PER")}])
-def test_vocabulary_refuses_an_empty_label_set_and_a_label_that_stands_twice(
+def test_vocabulary_refuses_an_empty_label_set_and_a_doubled_label(
     labels: dict[str, tuple[str, ...]],
 ) -> None:
     with pytest.raises(LabelError, match="task 'entities' needs at least one label and no label twice"):

@@ -155,8 +155,8 @@ def character_of_byte(data: bytes) -> NDArray[np.int64]:
     begins = (buffer & 0xC0) != 0x80
     before = np.zeros(len(buffer) + 1, np.int64)
     np.cumsum(begins, out=before[1:])
-    inside = np.append(~begins, False)
-    return before - inside
+    before[:-1] -= ~begins
+    return before
 
 
 def utf16_of_byte(data: bytes) -> NDArray[np.int64]:
@@ -168,7 +168,7 @@ def utf16_of_byte(data: bytes) -> NDArray[np.int64]:
     lead = buffer[(buffer & 0xC0) != 0x80]
     before = np.zeros(len(lead) + 1, np.int64)
     np.cumsum(1 + (lead >= 0xF0).astype(np.int64), out=before[1:])
-    return before[character_of_byte(data)]
+    return np.take(before, character_of_byte(data))
 
 
 def byte_of_character(text: str) -> NDArray[np.int64]:
