@@ -12,7 +12,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bytespan.errors import BytespanError, ConfigError, CorpusError, LabelError, MissingExtra, ModelError
+    from bytespan.errors import (
+        BytespanError,
+        ConfigError,
+        CorpusError,
+        LabelError,
+        MissingExtra,
+        ModelError,
+        OutputError,
+    )
     from bytespan.spans import Document, Span, TextSpan
     from bytespan.tagger import Tagger, load
 
@@ -26,6 +34,7 @@ __all__ = [
     "LabelError",
     "MissingExtra",
     "ModelError",
+    "OutputError",
     "Span",
     "Tagger",
     "TextSpan",
@@ -41,6 +50,7 @@ _MODULE_OF = {
     "LabelError": "errors",
     "MissingExtra": "errors",
     "ModelError": "errors",
+    "OutputError": "errors",
     "Span": "spans",
     "Tagger": "tagger",
     "TextSpan": "spans",

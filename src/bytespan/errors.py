@@ -5,6 +5,7 @@
     |-- CorpusError   (ValueError)   an annotated or plain file, or a text, that cannot be read
     |-- LabelError    (ValueError)   a label or task that the model at hand does not have
     |-- ModelError    (OSError)      a model package or checkpoint that is absent, damaged, foreign or cannot be written
+    |-- OutputError   (OSError)      results that cannot be written: a full disk, no permission
     `-- MissingExtra  (ImportError)  a command that needs `pip install bytespan[extra]`
 
 Each message is one sentence that says what, where, which value and what to do; the command line prints it as it is.
@@ -32,6 +33,10 @@ class LabelError(BytespanError, ValueError):
 
 class ModelError(BytespanError, OSError):
     """A model package or checkpoint that is absent, damaged, foreign or cannot be written."""
+
+
+class OutputError(BytespanError, OSError):
+    """Results that cannot be written."""
 
 
 class MissingExtra(BytespanError, ImportError):

@@ -1,13 +1,13 @@
 """Exact-span scores from counts that add up, by the rules of the project's scorer.
 
-Named entities: precision, recall and F1 over (span, label). Tokens: accuracy is the share of gold tokens whose exact span
-carries the gold label. 0/0 is 0, everywhere.
+Named entities: precision, recall and F1 over (span, label). Tokens: accuracy is the share of gold tokens whose exact
+span carries the gold label. 0/0 is 0, everywhere.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bytespan.spans import TOKENS, Document
+from bytespan.spans import TOKENS, Document, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +81,55 @@ def score_documents(pairs: Iterable[tuple[Document, Document]], *, task: str) ->
 
 def _percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
+
+
+ERROR_KINDS = ("missed", "spurious", "wrong label", "wrong bounds", "wrong label and bounds")
+
+
+@dataclass(frozen=True, slots=True)
+class SpanError:
+    """A gold span without prediction, a predicted span that is not gold, or a pair of the two that differ."""
+
+    kind: str
+    """One of ERROR_KINDS."""
+    gold: Span | None
+    predicted: Span | None
+
+    @property
+    def start(self) -> int:
+        """The first byte of either span."""
+        return min(span.start for span in (self.gold, self.predicted) if span is not None)
+
+    @property
+    def end(self) -> int:
+        """The byte after both spans."""
+        return max(span.end for span in (self.gold, self.predicted) if span is not None)
+
+
+def list_errors(gold: Document, predicted: Document, *, task: str) -> list[SpanError]:
+    """Every difference between the spans of `task`, in the order of the text.
+
+    A wrong span is paired with the first gold span that it overlaps and that was not found; each is in one error only.
+    """
+    truth, answer = set(gold.spans.get(task, ())), set(predicted.spans.get(task, ()))
+    missed, wrong = sorted(truth - answer), sorted(answer - truth)
+    errors: list[SpanError] = []
+    while missed and wrong:
+        if missed[0].end <= wrong[0].start:
+            errors.append(SpanError("missed", missed.pop(0), None))
+        elif wrong[0].end <= missed[0].start:
+            errors.append(SpanError("spurious", None, wrong.pop(0)))
+        else:
+            errors.append(_pair(missed.pop(0), wrong.pop(0)))
+    return (
+        errors
+        + [SpanError("missed", span, None) for span in missed]
+        + [SpanError("spurious", None, span) for span in wrong]
+    )
+
+
+def _pair(gold: Span, predicted: Span) -> SpanError:
+    if gold.label == predicted.label:
+        return SpanError("wrong bounds", gold, predicted)
+    same_place = (gold.start, gold.end) == (predicted.start, predicted.end)
+    return SpanError("wrong label" if same_place else "wrong label and bounds", gold, predicted)

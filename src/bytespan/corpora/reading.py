@@ -86,15 +86,14 @@ def guess_format(path: str | Path, *, annotated: bool = True, encoding: str = "u
         if any(Path(name).rglob("*.ann")):
             return "brat"
         raise CorpusError(f"{name}: is a directory without brat .ann files: name a file in it")
-    suffix = Path(name.removesuffix(".gz")).suffix.lower()
-    by_name = _FORMAT_OF_SUFFIX.get(suffix)
+    by_name = format_of_name(name)
     if by_name is not None and (annotated or by_name == "jsonl"):
         return by_name
     head = _head(name).decode(encoding, errors="replace").removeprefix("\ufeff")
     if not annotated:
         return "jsonl" if re.match(r'\{\s*"', head) else "text"
     guess = _format_of_head(head)
-    if guess is None and suffix == ".txt":
+    if guess is None and name.removesuffix(".gz").lower().endswith(".txt"):
         return "text"
     if guess is None:
         raise CorpusError(
@@ -102,6 +101,11 @@ def guess_format(path: str | Path, *, annotated: bool = True, encoding: str = "u
             f"with --format ({', '.join(FORMATS)})"
         )
     return guess
+
+
+def format_of_name(path: str | Path) -> str | None:
+    """The format that a file's suffix stands for, None for a suffix that stands for none."""
+    return _FORMAT_OF_SUFFIX.get(Path(str(path).removesuffix(".gz")).suffix.lower())
 
 
 def _format_of_head(head: str) -> str | None:

@@ -1,0 +1,5 @@
+"""`python -m bytespan` is `bytespan`."""
+
+from bytespan.cli.app import main
+
+main()

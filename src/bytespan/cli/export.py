@@ -1,0 +1,104 @@
+"""`bytespan export`: a checkpoint of a training -> a model package to tag with."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bytespan.cli.options import Debug
+from bytespan.errors import ConfigError, import_extra
+
+
+class Precision(str, Enum):
+    """How the weights are stored."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint, or a run directory: its best checkpoint.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Model directory to write, or zip file if the name ends in .zip.")
+    ],
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Of the weights: fp32 as trained; fp16 half the size; int8 a quarter, faster and a little less exact.",
+        ),
+    ] = Precision.fp16,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Of the model.", show_default="that of OUT")
+    ] = None,
+    version: Annotated[str, typer.Option("--version", metavar="VERSION", help="Of the model.")] = "1",
+    languages: Annotated[
+        list[str] | None,
+        typer.Option("--language", metavar="CODE", help="ISO 639 code of a language; may be given several times."),
+    ] = None,
+    licence: Annotated[str, typer.Option("--licence", metavar="NAME", help="Licence of the model.")] = "unknown",
+    training_data: Annotated[
+        list[str] | None,
+        typer.Option("--training-data", metavar="NAME", help="A corpus and its licence; may be given several times."),
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option("--score", metavar="NAME=NUMBER", help="What was measured; may be given several times."),
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", metavar="FILE", help="Markdown file to use as card.", show_default="made")
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights/--no-weights", help="Add the weights from which training can go on.")
+    ] = True,
+    debug: Debug = False,
+) -> None:
+    """Export a training checkpoint as a model to tag with.
+
+    Needs the extra: pip install 'bytespan[train]'.
+
+    Example: bytespan export runs/mine model --precision int8
+    """
+    import_extra("torch", extra="train", purpose="bytespan export")
+    import_extra("onnx", extra="train", purpose="bytespan export")
+    from bytespan.neural.checkpoint import load_model
+    from bytespan.neural.export import export_package
+    from bytespan.package import Provenance
+
+    best = checkpoint / "best" if (checkpoint / "best").is_dir() else checkpoint / "last"
+    trained, _ = load_model(best if best.is_dir() else checkpoint)
+    provenance = Provenance(
+        name=name or target.name.removesuffix(".zip"),
+        version=version,
+        languages=tuple(languages or ()),
+        licence=licence,
+        training_data=tuple(training_data or ()),
+        scores=dict(_score(assignment) for assignment in scores or ()),
+    )
+    export_package(
+        trained,
+        target,
+        provenance=provenance,
+        precision=precision.value,
+        with_weights=weights,
+        card=None if card is None else _read_card(card),
+    )
+
+
+def _score(assignment: str) -> tuple[str, float]:
+    measured, _, score = assignment.rpartition("=")
+    try:
+        return measured, float(score)
+    except ValueError:
+        raise ConfigError(f"--score {assignment}: write it as NAME=NUMBER, e.g. 'es test F1=82.95'") from None
+
+
+def _read_card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as the card: {getattr(error, 'strerror', error)}") from error

@@ -1,0 +1,91 @@
+"""Options that several commands share."""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bytespan.corpora.lines import Skipped
+
+DEBUG = "bytespan.debug"
+"""Key of the click context's `meta` under which `--debug` is kept."""
+
+
+class OnErrorChoice(str, Enum):
+    """What to do with a line, sentence or document that cannot be read."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+class AnnotatedFormat(str, Enum):
+    """Formats that hold spans."""
+
+    conllu = "conllu"
+    conll = "conll"
+    jsonl = "jsonl"
+    doccano = "doccano"
+    prodigy = "prodigy"
+    spacy = "spacy"
+    brat = "brat"
+
+
+class AnyFormat(str, Enum):
+    """Formats that can be read."""
+
+    conllu = "conllu"
+    conll = "conll"
+    jsonl = "jsonl"
+    doccano = "doccano"
+    prodigy = "prodigy"
+    spacy = "spacy"
+    brat = "brat"
+    text = "text"
+
+
+def _keep_debug(context: typer.Context, wanted: bool) -> bool:
+    context.meta[DEBUG] = wanted
+    return wanted
+
+
+Debug = Annotated[bool, typer.Option("--debug", callback=_keep_debug, help="Show the traceback of an error.")]
+
+Encoding = Annotated[str, typer.Option("--encoding", metavar="NAME", help="Encoding of the input, as Python names it.")]
+
+OnErrorOption = Annotated[
+    OnErrorChoice,
+    typer.Option(
+        "--on-error",
+        help="Stop at a line that cannot be read, or skip it; skipped lines are named and counted on standard error.",
+    ),
+]
+
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, metavar="N", help="CPU threads to use.", show_default="all"),
+]
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", "-m", metavar="PATH", help="Model directory or zip file.", show_default="the packaged model"
+    ),
+]
+
+BeamSize = Annotated[
+    int, typer.Option("--beam-size", min=1, metavar="N", help="Symbol sequences searched at a time; 1 is greedy.")
+]
+
+GoldFormat = Annotated[
+    AnnotatedFormat | None,
+    typer.Option("--format", "-f", help="Format of the gold files.", show_default="by name and content"),
+]
+
+
+def report_skipped(skipped: "Skipped") -> None:
+    """Say on standard error how much was left out, if anything was."""
+    if skipped.count:
+        print(f"bytespan: skipped {skipped.count} that could not be read", file=sys.stderr)

@@ -1,0 +1,161 @@
+"""`bytespan tag`: texts in, spans out, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bytespan.cli.options import (
+    BeamSize,
+    Debug,
+    Encoding,
+    Model,
+    OnErrorChoice,
+    OnErrorOption,
+    Threads,
+    report_skipped,
+)
+
+if TYPE_CHECKING:
+    from bytespan.corpora.texts import TextLine
+    from bytespan.spans import Document
+
+    Render = Callable[[TextLine, Document], str]
+
+
+class OutputFormat(str, Enum):
+    """How spans are written."""
+
+    text = "text"
+    jsonl = "jsonl"
+    conllu = "conllu"
+    conll = "conll"
+    html = "html"
+
+
+class InputFormat(str, Enum):
+    """How texts are read."""
+
+    text = "text"
+    jsonl = "jsonl"
+    conllu = "conllu"
+    conll = "conll"
+
+
+def tag(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Files to tag, gzipped or not; standard input if there is none, and for -."
+        ),
+    ] = None,
+    model: Model = None,
+    format: Annotated[
+        OutputFormat,
+        typer.Option(
+            "--format", "-f", help="How to write the spans: text is coloured in a terminal, else in brackets."
+        ),
+    ] = OutputFormat.text,
+    input_format: Annotated[
+        InputFormat | None,
+        typer.Option(
+            "--input-format",
+            help="How to read the texts. By default .jsonl files and lines that open with '{\"' are JSON lines, and "
+            "anything else is plain text.",
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="A task to do, such as tokens or entities; may be given several times.",
+            show_default="all; text and html show entities if the model has them",
+        ),
+    ] = None,
+    beam_size: BeamSize = 1,
+    encoding: Encoding = "utf-8",
+    on_error: OnErrorOption = OnErrorChoice.stop,
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Tag texts with labelled spans.
+
+    Plain text is one document a line. JSON lines are {"id": ..., "text": ...}; --format jsonl answers each, in order
+    and as it goes, with one line {"id": ..., "tokens": [...], "entities": [...]}, where a text without id has its
+    line's number. Offsets count in the text as given: "start" and "end" in code points, "byte_start" and "byte_end" in
+    UTF-8 bytes. A line of plain text beyond 256 KiB is cut into parts that share its id and count from its beginning.
+
+    Example: echo "Angela Merkel besuchte Paris." | bytespan tag --format jsonl
+    """
+    from bytespan.cli.output import Results
+    from bytespan.corpora.lines import Skipped, stop
+    from bytespan.corpora.texts import read_texts
+    from bytespan.spans import Document
+    from bytespan.tagger import load
+
+    tagger = load(model, threads=threads)
+    tasks = _tasks_to_do(task or list(tagger.tasks), format)
+    head, render, foot = _renderer(format, tasks, tagger.labels)
+    skipped = Skipped()
+    with Results() as results:
+        results.write(head)
+        for file in files or ["-"]:
+            form = input_format.value if input_format else None
+            bad = skipped if on_error is OnErrorChoice.skip else stop
+            for group in read_texts(file, form=form, encoding=encoding, on_error=bad):
+                documents = [Document(text.data) for text in group]
+                for text, document in zip(group, tagger.pipe(documents, tasks=tasks, beam_size=beam_size), strict=True):
+                    results.write(render(text, document))
+                results.flush()
+        results.write(foot)
+    report_skipped(skipped)
+
+
+def _tasks_to_do(tasks: list[str], format: OutputFormat) -> list[str]:
+    """What the format can hold of `tasks`: text and HTML show one, entities if they are among them."""
+    from bytespan.spans import ENTITIES
+
+    if format in (OutputFormat.text, OutputFormat.html):
+        return [ENTITIES] if ENTITIES in tasks else tasks[:1]
+    return tasks
+
+
+def _renderer(format: OutputFormat, tasks: list[str], labels: Mapping[str, Sequence[str]]) -> tuple[str, Render, str]:
+    """What stands before all texts, the function that writes one, what stands after all."""
+    from bytespan.cli import show
+    from bytespan.corpora.jsonlines import json_line
+
+    if format is OutputFormat.jsonl:
+        return "", lambda line, document: json_line(_to_json(line, document)), ""
+    if format in (OutputFormat.conllu, OutputFormat.conll):
+        from bytespan.corpora.writing import renderer
+
+        write = renderer(format.value, fit=True)
+        return "", lambda line, document: write(document), ""
+    task, colours = tasks[0], show.colours_of(labels.get(tasks[0], ()))
+    if format is OutputFormat.html:
+        paragraph = partial(show.in_html, task=task, colours=colours)
+        return show.HTML_HEAD, lambda line, document: paragraph(document), show.HTML_FOOT
+    marked = partial(show.in_colour, colours=colours) if show.wants_colour() else show.in_brackets
+    return "", lambda line, document: marked(document, task=task) + line.ending.decode(), ""
+
+
+def _to_json(line: TextLine, document: Document) -> dict[str, Any]:
+    from bytespan.spans import ENTITIES, TOKENS
+
+    spans = {task: [_moved(span.to_json(), line) for span in document.text_spans(task)] for task in document.spans}
+    return {"id": line.identifier, TOKENS: [], ENTITIES: []} | spans
+
+
+def _moved(span: dict[str, Any], line: TextLine) -> dict[str, Any]:
+    """A span of a part of a line, with offsets that count from the beginning of the line."""
+    if line.start_byte:
+        for unit, offset in (("", line.start_char), ("byte_", line.start_byte)):
+            span[f"{unit}start"] += offset
+            span[f"{unit}end"] += offset
+    return span
