@@ -61,7 +61,7 @@ def tiny_generator(tiny_documents: list[Document]) -> "Generator":
         task: tuple(sorted({span.label for document in tiny_documents for span in document.spans[task]}))
         for task in ("tokens", "entities")
     }
-    config = ModelConfig(segment_length=32, layers=1, units=64, embedding=24)
+    config = ModelConfig(segment_length=48, layers=1, units=64, embedding=24)
     return memorise(config, Vocabulary(config.segment_length, labels), tiny_documents)
 
 

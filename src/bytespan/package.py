@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -156,7 +157,7 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
     """
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
     try:
-        _recover(path)
+        recover(path)
         temporary.mkdir(parents=True)
         for name, data in files.items():
             _write_flushed(temporary / name, data)
@@ -178,14 +179,26 @@ def write_file(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _recover(path)
+        recover(path)
         _write_flushed(temporary, data)
         temporary.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
         raise ModelError(f"{path}: cannot write the model: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def recover(path: Path) -> None:
+    """Bring back an old directory that a killed writer left aside, and remove what else it left."""
+    if _existing(path) != path:
+        _existing(path).rename(path)
+    for item in _siblings(path, "old") + _siblings(path, "new"):
+        if item.is_dir():
+            shutil.rmtree(item, ignore_errors=True)
+        else:
+            item.unlink(missing_ok=True)
 
 
 class _DirectoryMembers:
@@ -275,6 +288,8 @@ def _read_member(path: Path, members: _DirectoryMembers | _ZipMembers, name: str
 
 
 def _labels(values: Any) -> dict[str, tuple[str, ...]]:
+    if not values:
+        raise LabelError(f"{LABELS}: it names no task")
     for task, members in values.items():
         if not isinstance(members, list) or not all(isinstance(label, str) for label in members):
             raise LabelError(f"{LABELS}: the label set of {task!r} is no list of strings")
@@ -336,17 +351,6 @@ def _siblings(path: Path, kind: str) -> list[Path]:
 def _existing(path: Path) -> Path:
     """`path`, or the old directory that a writer killed between its two renames left beside it."""
     return path if path.exists() else next(iter(_siblings(path, "old")), path)
-
-
-def _recover(path: Path) -> None:
-    """Bring back an old directory that a killed writer left aside, and remove what else it left."""
-    if _existing(path) != path:
-        _existing(path).rename(path)
-    for item in _siblings(path, "old") + _siblings(path, "new"):
-        if item.is_dir():
-            shutil.rmtree(item, ignore_errors=True)
-        else:
-            item.unlink(missing_ok=True)
 
 
 def _write_flushed(path: Path, data: bytes) -> None:
