@@ -86,6 +86,8 @@ class TrainConfig:
     """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout")."""
     byte_dropout: float = 0.3
     """Probability of replacing each input byte by DROP (paper, the same section)."""
+    auxiliary_weight: float = 0.0
+    """Weight of the loss that asks each encoder state for the last span that ended before it."""
     words_fraction: float = 0.0
     """Fraction of segments for which all words are to be written instead of the spans of a task such as entities."""
     first_length: int | None = None
@@ -115,7 +117,7 @@ class TrainConfig:
         for name in ("halve_every", "first_length", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"train.{name} must be at least 1, got {value}")
-        for name in ("warmup_steps", "decay_steps", "growth_steps", "weight_decay", "seed"):
+        for name in ("warmup_steps", "decay_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
             _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
         for name in ("dropout", "byte_dropout", "words_fraction", "short_fraction", "span_fraction"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")

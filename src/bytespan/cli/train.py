@@ -115,9 +115,7 @@ class _Progress:
             rows = ", ".join(f"{name} {task} {score.main:.2f}" for (name, task), score in record.dev.scores.items())
             best = "  (best)" if record.dev.is_best else ""
             self.console.print(f"step {record.step}  loss {self.loss:.3f}  dev {record.dev.mean:.2f}: {rows}{best}")
-        self.bar.update(
-            self.row, completed=record.step, description=f"loss {self.loss:.3f}  {rate:.1f} kB/s{self.dev}"
-        )
+        self.bar.update(self.row, completed=record.step, description=f"loss {self.loss:.3f}  {rate:.1f} kB/s{self.dev}")
 
 
 def _progress(steps: int) -> _Progress:

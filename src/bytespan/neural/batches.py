@@ -1,8 +1,9 @@
 """Training batches: windows drawn at random from all corpora shuffled together (paper, section 4)."""
 
-from collections.abc import Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from bytespan.codec import encode
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.segments import reverse_segments
-from bytespan.spans import Document, Span
+from bytespan.spans import TOKENS, Document, Span
 from bytespan.vocabulary import DROP, STOP, Vocabulary, feed_bytes
 
 IGNORED = -100
@@ -18,6 +19,15 @@ IGNORED = -100
 
 BATCHES_PER_POOL = 16
 """Segments are drawn for this many batches at once and dealt out by target length, so that few steps are padding."""
+
+SHORT_TARGET = 16
+"""Targets of up to this many symbols are dealt out at random: a batch of nothing but empty ones teaches little else."""
+
+WORDS = "words"
+"""The task of writing every word, for training only: no model package knows it."""
+
+OUTSIDE = "O"
+"""Label of a word of that task that no span overlaps."""
 
 MIN_SHORT_LENGTH = 4
 """Shortest segment, in bytes, of a batch of short ones."""
@@ -35,33 +45,82 @@ class Batch:
     """(B, T) GO, then the gold symbols as input symbols."""
     targets: NDArray[np.int64]
     """(B, T) gold output symbols, IGNORED after STOP."""
-    auxiliary: NDArray[np.int64]
-    """(B, K, 3) start, length and label + 1 of the last span that ended before each byte; label 0 and IGNORED if none."""
+
+    last_spans: NDArray[np.int64]
+    """(B, K, 3) start, length, label + 1 of the last span that ended before each byte; IGNORED, IGNORED, 0 if none."""
 
     def rows(self, part: slice) -> "Batch":
         """Some of the segments."""
-        return Batch(self.inputs[part], self.lengths[part], self.fed[part], self.targets[part], self.auxiliary[part])
+        return Batch(self.inputs[part], self.lengths[part], self.fed[part], self.targets[part], self.last_spans[part])
 
 
 def growth_at(step: int, config: TrainConfig) -> float:
-    """How far a training has grown at a step, in 0..1: segments to their full length, both dropouts to their full rate."""
+    """How far a training has grown at a step, in 0..1: segments to their full length, dropouts to their full rate."""
     return min(step / config.growth_steps, 1.0) if config.growth_steps else 1.0
 
 
 class _Source:
     """One document's bytes with the spans of one task, as arrays sorted by end."""
 
-    def __init__(self, document: Document, task: str) -> None:
+    def __init__(self, data: bytes, task: str, spans: Iterable[Span]) -> None:
         self.task = task
-        self.symbols = feed_bytes(document.data)
-        self.spans = sorted(document.spans[task], key=lambda span: span.end)
-        self.starts = np.array([span.start for span in self.spans], np.int64)
+        self.symbols = feed_bytes(data)
+        self.spans = sorted(spans, key=lambda span: span.end)
         self.ends = np.array([span.end for span in self.spans], np.int64)
 
     def window_spans(self, start: int, end: int) -> list[Span]:
         """The spans wholly inside [start, end), counted from `start`."""
         low, high = np.searchsorted(self.ends, [start, end], side="right")
         return [span.shifted(by=-start) for span in self.spans[low:high] if span.start >= start]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Bytes [start, end) of a source."""
+
+    source: _Source
+    start: int
+    end: int
+
+    @property
+    def spans(self) -> list[Span]:
+        return self.source.window_spans(self.start, self.end)
+
+
+class _SourceSet:
+    """Sources from which windows are drawn, evenly from all their places or evenly from all their spans."""
+
+    def __init__(self, sources: Sequence[_Source]) -> None:
+        self.sources = sources
+        self.owners = np.repeat(np.arange(len(sources)), [len(source.spans) for source in sources])
+        self.first_span = np.cumsum([0] + [len(source.spans) for source in sources])
+
+    def anywhere(self, count: int, length: int, rng: np.random.Generator) -> list[_Window]:
+        """Windows drawn evenly from all places where a window of `length` bytes fits (paper, section 4)."""
+        places = np.array([max(len(source.symbols) - length + 1, 1) for source in self.sources])
+        before = np.cumsum(places)
+        drawn = rng.integers(before[-1], size=count) if count else np.zeros(0, np.int64)
+        owners = np.searchsorted(before, drawn, side="right")
+        starts = drawn - (before - places)[owners]
+        return [
+            self._window(owner, start, length) for owner, start in zip(owners.tolist(), starts.tolist(), strict=True)
+        ]
+
+    def around(self, count: int, length: int, rng: np.random.Generator) -> list[_Window]:
+        """Windows that hold a span drawn evenly from all spans (or its first bytes, if it is longer)."""
+        windows = []
+        for index in rng.integers(len(self.owners), size=count).tolist() if count else ():
+            owner = int(self.owners[index])
+            source = self.sources[owner]
+            span = source.spans[index - int(self.first_span[owner])]
+            low = max(min(span.end - length, span.start), 0)
+            high = max(min(span.start, len(source.symbols) - length), low)
+            windows.append(self._window(owner, int(rng.integers(low, high + 1)), length))
+        return windows
+
+    def _window(self, owner: int, start: int, length: int) -> _Window:
+        source = self.sources[owner]
+        return _Window(source, start, min(start + length, len(source.symbols)))
 
 
 class SegmentSampler:
@@ -71,12 +130,11 @@ class SegmentSampler:
         self, documents: Sequence[Document], vocabulary: Vocabulary, model: ModelConfig, train: TrainConfig
     ) -> None:
         self.vocabulary, self.model, self.train = vocabulary, model, train
-        self.sources = [_Source(doc, task) for doc in documents for task in doc.spans if doc.data]
+        annotated = [(doc.data, task, spans) for doc in documents if doc.data for task, spans in doc.spans.items()]
+        self.gold = _SourceSet([_Source(*item) for item in annotated])
+        sparse = [(data, spans) for data, task, spans in annotated if task != TOKENS] if train.words_fraction else []
+        self.words = _SourceSet([_Source(data, WORDS, words_of(data, spans)) for data, spans in sparse])
         self._pool: tuple[int, list[Batch]] = (-1, [])
-
-    @cached_property
-    def _span_owners(self) -> NDArray[np.int64]:
-        return np.repeat(np.arange(len(self.sources)), [len(source.spans) for source in self.sources])
 
     def batch(self, step: int) -> Batch:
         """The batch of optimizer step `step` (0-based)."""
@@ -98,71 +156,60 @@ class SegmentSampler:
         if rng.random() < self.train.short_fraction:
             length = int(rng.integers(min(MIN_SHORT_LENGTH, length), length + 1))
         count = self.train.batch_size * BATCHES_PER_POOL
-        around = int(rng.binomial(count, self.train.span_fraction)) if len(self._span_owners) else 0
-        windows = self._windows_anywhere(count - around, length, rng) + self._windows_around(around, length, rng)
-        segments = [(*window, self._target(*window)) for window in windows]
-        segments.sort(key=lambda segment: (len(segment[3]), segment[2] - segment[1]))
+        words = int(rng.binomial(count, self.train.words_fraction)) if self.words.sources else 0
+        around = int(rng.binomial(count - words, self.train.span_fraction)) if len(self.gold.owners) else 0
+        windows = [
+            *self.words.anywhere(words, length, rng),
+            *self.gold.around(around, length, rng),
+            *self.gold.anywhere(count - words - around, length, rng),
+        ]
+        segments = [(windows[i], self._target(windows[i])) for i in rng.permutation(count)]
+        segments.sort(key=lambda segment: max(len(segment[1]), SHORT_TARGET))
         batches = [segments[i : i + self.train.batch_size] for i in range(0, count, self.train.batch_size)]
         return [self._collate(batches[i], dropped, rng) for i in rng.permutation(len(batches))]
 
-    def _windows_anywhere(self, count: int, length: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-        """(source, start, end) of windows drawn evenly from all places where a window of `length` bytes fits."""
-        places = np.array([max(len(source.symbols) - length + 1, 1) for source in self.sources])
-        before = np.cumsum(places)
-        drawn = rng.integers(before[-1], size=count)
-        owners = np.searchsorted(before, drawn, side="right")
-        starts = drawn - (before - places)[owners]
-        return [self._window(int(owner), int(start), length) for owner, start in zip(owners, starts, strict=True)]
-
-    def _windows_around(self, count: int, length: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-        """Windows that hold a span drawn evenly from all spans (or the span's first bytes, if it is longer)."""
-        first_of = np.cumsum([0] + [len(source.spans) for source in self.sources])
-        windows = []
-        for index in rng.integers(len(self._span_owners), size=count).tolist():
-            owner = int(self._span_owners[index])
-            source = self.sources[owner]
-            span = source.spans[index - int(first_of[owner])]
-            low = max(min(span.end - length, span.start), 0)
-            high = max(min(span.start, len(source.symbols) - length), low)
-            windows.append(self._window(owner, int(rng.integers(low, high + 1)), length))
-        return windows
-
-    def _window(self, owner: int, start: int, length: int) -> tuple[int, int, int]:
-        return owner, start, min(start + length, len(self.sources[owner].symbols))
-
-    def _target(self, owner: int, start: int, end: int) -> list[int]:
-        source = self.sources[owner]
-        spans = source.window_spans(start, end)
-        return encode(spans, self.vocabulary, task=source.task, span_order=self.model.span_order)
+    def _target(self, window: _Window) -> list[int]:
+        return encode(window.spans, self.vocabulary, task=window.source.task, span_order=self.model.span_order)
 
     def _collate(
-        self, segments: list[tuple[int, int, int, list[int]]], byte_dropout: float, rng: np.random.Generator
+        self, segments: Sequence[tuple[_Window, list[int]]], byte_dropout: float, rng: np.random.Generator
     ) -> Batch:
-        lengths = np.array([end - start for _, start, end, _ in segments])
-        steps = max(len(target) for *_, target in segments)
+        lengths = np.array([window.end - window.start for window, _ in segments])
+        steps = max(len(target) for _, target in segments)
         inputs = np.zeros((len(segments), int(lengths.max())), np.int64)
         targets = np.full((len(segments), steps), IGNORED, np.int64)
         fed = np.full((len(segments), steps), self.vocabulary.first_fed_output + STOP, np.int64)
-        auxiliary = np.full((*inputs.shape, 3), IGNORED, np.int64)
-        for row, (owner, start, end, target) in enumerate(segments):
-            source = self.sources[owner]
-            inputs[row, : end - start] = source.symbols[start:end]
+        last_spans = np.full((*inputs.shape, 3), IGNORED, np.int64)
+        for row, (window, target) in enumerate(segments):
+            inputs[row, : lengths[row]] = window.source.symbols[window.start : window.end]
             targets[row, : len(target)] = target
-            fed[row, 0] = self.vocabulary.go(source.task)
+            fed[row, 0] = self.vocabulary.go(window.source.task)
             fed[row, 1 : len(target)] = self.vocabulary.first_fed_output + np.array(target[:-1], np.int64)
-            if self.train.auxiliary_weight:
-                auxiliary[row, : end - start] = self._auxiliary(target, end - start)
+            last_spans[row, : lengths[row]] = self._last_spans(target, int(lengths[row]))
         dropped = rng.random(inputs.shape) < byte_dropout
         inputs[dropped & (np.arange(inputs.shape[1]) < lengths[:, None])] = DROP
         if self.model.input_order == "reversed":
             inputs = reverse_segments(inputs, lengths)
-        return Batch(inputs, lengths, fed, targets, auxiliary)
+        return Batch(inputs, lengths, fed, targets, last_spans)
 
-    def _auxiliary(self, target: list[int], length: int) -> NDArray[np.int64]:
-        """(length, 3): of the last span that ended at or before each byte, start, length and label + 1."""
+    def _last_spans(self, target: list[int], length: int) -> NDArray[np.int64]:
         first = np.array([self.vocabulary.first_start, self.vocabulary.first_length, self.vocabulary.first_label - 1])
         spans = np.array(target[:-1], np.int64).reshape(-1, 3) - first
         spans = spans[np.argsort(spans[:, 0] + spans[:, 1], kind="stable")]
         last = np.searchsorted(spans[:, 0] + spans[:, 1], np.arange(length), side="right") - 1
-        none = np.array([[IGNORED, IGNORED, 0]])
-        return np.concatenate([spans, none])[last]
+        return np.concatenate([spans, [[IGNORED, IGNORED, 0]]])[last]
+
+
+def words_of(data: bytes, spans: Iterable[Span]) -> list[Span]:
+    """Every white-space-separated piece of a document as a span, labelled with the span that it overlaps, else OUTSIDE.
+
+    Written as a task of its own while training, they teach the decoder to point at bytes, and the encoder what the
+    labels look like, some ten times a segment, where the task itself has one span or none to learn that from.
+    """
+    words, labelled = [], sorted(spans)
+    ends = [span.end for span in labelled]
+    for match in re.finditer(rb"\S+", data):
+        following = bisect_right(ends, match.start())
+        is_inside = following < len(labelled) and labelled[following].start < match.end()
+        words.append(Span(match.start(), match.end(), labelled[following].label if is_inside else OUTSIDE))
+    return words

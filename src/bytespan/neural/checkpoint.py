@@ -1,8 +1,8 @@
 """The state of a training on disk, from which it goes on as if it had never stopped.
 
-A checkpoint is a directory: `config.json` (model and training settings), `labels.json`, `weights.safetensors` (fp32), and,
-where a run may go on from it, `training.safetensors` (auxiliary head and optimizer) and `state.json` (counters).
-Nothing in it is pickled. `bytespan export` turns one into a model package.
+A checkpoint is a directory: `config.json` (settings and progress), `labels.json`, `weights.safetensors` (fp32), and,
+where a run may go on from it, `training.safetensors` (auxiliary head and optimizer). Nothing in it is pickled.
+`bytespan export` turns one into a model package.
 """
 
 import json
@@ -58,10 +58,10 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     progress: Progress
 
-    def named_parameters(self) -> dict[str, torch.nn.Parameter]:
+    def named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         """Parameters of the model and of the auxiliary head, in a fixed order."""
-        auxiliary = {f"auxiliary.{name}": value for name, value in self.auxiliary.named_parameters()}
-        return dict(self.model.named_parameters()) | auxiliary
+        auxiliary = [(f"auxiliary.{name}", value) for name, value in self.auxiliary.named_parameters()]
+        return [*self.model.named_parameters(), *auxiliary]
 
 
 def new_state(
@@ -72,18 +72,23 @@ def new_state(
     model, auxiliary = Generator(config, vocabulary), AuxiliaryHead(config, vocabulary)
     model.initialize(rng, scheme=train.initialization)
     auxiliary.initialize(rng)
+    return _state(model, auxiliary, train, Progress(), device)
+
+
+def _state(
+    model: Generator, auxiliary: AuxiliaryHead, train: TrainConfig, progress: Progress, device: torch.device | str
+) -> TrainingState:
     model.to(device)
     auxiliary.to(device)
-    return TrainingState(model, auxiliary, _optimizer(model, auxiliary, train), Progress())
-
-
-def _optimizer(model: Generator, auxiliary: AuxiliaryHead, train: TrainConfig) -> torch.optim.Optimizer:
     parameters = [*model.parameters(), *auxiliary.parameters()]
+    optimizer: torch.optim.Optimizer
     if train.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=train.learning_rate)
-    return torch.optim.AdamW(
-        parameters, lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=train.weight_decay
-    )
+        optimizer = torch.optim.SGD(parameters, lr=train.learning_rate)
+    else:
+        optimizer = torch.optim.AdamW(
+            parameters, lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=train.weight_decay
+        )
+    return TrainingState(model, auxiliary, optimizer, progress)
 
 
 def save_checkpoint(path: Path, state: TrainingState, train: TrainConfig, *, resumable: bool) -> None:
@@ -110,24 +115,15 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
     model, config = load_model(path)
     train = config_from_json(TrainConfig, config["train"], source=str(path / "config.json"), table="train")
     auxiliary = AuxiliaryHead(model.config, model.vocabulary)
-    model.to(device)
-    auxiliary.to(device)
-    optimizer = _optimizer(model, auxiliary, train)
-    state = TrainingState(model, auxiliary, optimizer, Progress(**config["progress"]))
+    state = _state(model, auxiliary, train, Progress(**config["progress"]), device)
     tensors = _read_tensors(path / "training.safetensors")
-    try:
-        with torch.no_grad():
-            for name, parameter in state.named_parameters().items():
-                if name.startswith("auxiliary."):
-                    parameter.copy_(tensors[name])
-                prefix = f"optimizer.{name}."
-                moments = {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}
-                if moments:
-                    optimizer.state[parameter] = {
-                        key: value.cpu() if key == "step" else value.to(device) for key, value in moments.items()
-                    }
-    except (KeyError, RuntimeError) as error:
-        raise ModelError(f"{path}: the training state does not fit the model ({error}): start the run again") from error
+    _load_weights(auxiliary, {name: tensors.pop(name) for name in auxiliary.state_dict() if name in tensors}, path)
+    for name, parameter in state.named_parameters():
+        prefix = f"optimizer.{name}."
+        moments = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        if any(value.shape not in ((), parameter.shape) for value in moments.values()):
+            raise ModelError(f"{path}: the training state does not fit the model at {name}: start the run again")
+        state.optimizer.state[parameter] = {key: t if key == "step" else t.to(device) for key, t in moments.items()}
     return state, train
 
 
@@ -140,11 +136,16 @@ def load_model(path: Path) -> tuple[Generator, dict[str, Any]]:
     shape = config_from_json(ModelConfig, config["model"], source=str(path / "config.json"), table="model")
     labels = {task: tuple(members) for task, members in _read_json(path / "labels.json").items()}
     model = Generator(shape, Vocabulary(shape.segment_length, labels))
-    try:
-        model.load_state_dict({name: value.float() for name, value in _read_tensors(path / "weights.safetensors").items()})
-    except RuntimeError as error:
-        raise ModelError(f"{path}: the weights do not fit the config: {error}") from error
+    _load_weights(model, _read_tensors(path / "weights.safetensors"), path)
     return model, config
+
+
+def _load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        misfits = str(error).splitlines()[1:2] or [str(error)]
+        raise ModelError(f"{path}: the weights do not fit the config: {misfits[0].strip()}") from error
 
 
 def initialize_from(state: TrainingState, path: Path) -> None:
@@ -153,21 +154,18 @@ def initialize_from(state: TrainingState, path: Path) -> None:
     shape = config_from_json(ModelConfig, config["model"], source=str(path / "config.json"), table="model")
     wanted = state.model.config
     if replace(shape, segment_length=wanted.segment_length) != wanted:
-        raise ModelError(f"{path}: its shape {shape} is not the wanted {wanted}: give the recipe the same [model] settings")
+        raise ModelError(f"{path}: its shape is {shape}, not {wanted}: give the recipe the same [model] settings")
     vocabulary = Vocabulary(shape.segment_length, {task: tuple(members) for task, members in labels.items()})
-    weights = {name: value.float() for name, value in _read_tensors(path / "weights.safetensors").items()}
-    transplant(state.model, weights, vocabulary)
+    transplant(state.model, _read_tensors(path / "weights.safetensors"), vocabulary)
 
 
 def _training_tensors(state: TrainingState) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in state.named_parameters().items():
-        if name.startswith("auxiliary."):
-            tensors[name] = parameter.detach()
-        for key, value in state.optimizer.state.get(parameter, {}).items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{name}.{key}"] = value
-    return _contiguous(tensors)
+    moments = {
+        f"optimizer.{name}.{key}": value
+        for name, parameter in state.named_parameters()
+        for key, value in state.optimizer.state.get(parameter, {}).items()
+    }
+    return _contiguous(state.auxiliary.state_dict() | moments)
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -192,7 +190,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load(path.read_bytes())
+        return {name: value.float() for name, value in load(path.read_bytes()).items()}
     except OSError as error:
         raise ModelError(f"{path}: cannot read the checkpoint: {error.strerror}") from error
     except (SafetensorError, ValueError) as error:

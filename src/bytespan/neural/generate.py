@@ -59,9 +59,10 @@ class Generator(nn.Module):
     def initialize(self, rng: torch.Generator, *, scheme: str) -> None:
         """Draw all weights afresh: uniform in +-0.08 ("uniform", the paper's), or "orthogonal".
 
-        Orthogonal: recurrent matrices orthogonal a gate, input matrices uniform with the variance that keeps the signal's
-        (Glorot), the forget gates' biases raised by 1. Uniform +-0.08 shrinks the signal through four layers so much that
-        the loss stood still where this fell: 3.5 against 1.4 a symbol after 700 steps (UD English, k = 10 to 20).
+        Orthogonal: recurrent matrices orthogonal a gate, input matrices uniform with the variance that keeps the
+        signal's (Glorot), the forget gates' biases raised by 1. Uniform +-0.08 shrinks the signal so much through four
+        layers that the loss stood still where this fell: 3.5 against 1.4 a symbol after 700 steps (UD English, k = 10
+        to 20).
         """
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -77,13 +78,10 @@ class Generator(nn.Module):
                 elif "bias_ih" in name:
                     parameter[self.config.units : 2 * self.config.units] += 1.0
 
-    def forward(
-        self, inputs: Tensor, lengths: Tensor, fed: Tensor, dropout: DropoutPlan | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Logits of every decoder step, and the encoder's states.
+    def forward(self, inputs: Tensor, lengths: Tensor, fed: Tensor, dropout: DropoutPlan | None = None) -> tuple[Tensor, Tensor]:
+        """Logits (T, B, V) of every decoder step, and the encoder's states (K, B, H), both after dropout.
 
-        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,). fed: (B, T) int64, GO and then the gold symbols.
-        Returns (T, B, V) logits and (K, B, H) encoder states, both after dropout.
+        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,). fed: (B, T) int64, GO, then the gold symbols.
         """
         drop = dropout or _identity
         steps = inputs.shape[1]
@@ -124,7 +122,7 @@ class Generator(nn.Module):
         return pad_packed_sequence(states, total_length=steps)[0], state
 
     def _attend(self, decoded: Tensor, encoded: Tensor, lengths: Tensor) -> Tensor:
-        """Each decoder state joined with the encoder states it looks at (Luong et al. 2015), or itself without attention."""
+        """Each decoder state, joined with the encoder states it looks at if there is attention (Luong et al. 2015)."""
         if self.query is None or self.combine is None:
             return decoded
         weights = torch.einsum("tbh,kbh->btk", self.query(decoded), encoded)  # (B, T, K)
@@ -137,8 +135,8 @@ class Generator(nn.Module):
 class AuxiliaryHead(nn.Module):
     """Asks each encoder state for the last span that had ended before its byte: start, length and label.
 
-    It is what a decoder would have to write first if the segment ended there, so it teaches the encoder at every byte
-    what the decoder's own loss teaches it once a segment. Training only: no model package holds it.
+    It is what a decoder would have to write first if the segment ended there, so it teaches the encoder at every byte,
+    by the shortest way, what the decoder's own loss teaches it once a segment. Training only: no package holds it.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
@@ -155,17 +153,15 @@ class AuxiliaryHead(nn.Module):
 
     def loss(self, encoded: Tensor, gold: Tensor) -> Tensor:
         """Summed cross-entropy of (K, B, H) states against (B, K, 3) gold numbers, -100 where nothing is asked."""
-        logits = self.output(encoded).float().split(self.sizes, dim=2)
+        parts = self.output(encoded).float().split(self.sizes, dim=2)
         losses = [
             nn.functional.cross_entropy(part.flatten(0, 1), gold[:, :, i].t().flatten(), reduction="sum")
-            for i, part in enumerate(logits)
+            for i, part in enumerate(parts)
         ]
         return torch.stack(losses).sum()
 
 
-def transplant(
-    model: Generator, weights: Mapping[str, Tensor], vocabulary: Vocabulary
-) -> None:
+def transplant(model: Generator, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:
     """Copy the weights of a model with another vocabulary into `model`: symbols that both know keep their rows."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -1,7 +1,8 @@
 """A whole training from a recipe: corpora in, a run directory out, resumable at any moment.
 
-The run directory holds `last/` (the checkpoint to resume from), `best/` (the best on the development corpora), `log.csv`
-(a row a step), `dev.csv` (a row a development score), `curves.png` and `tensorboard/`.
+The run directory holds `last/` (the checkpoint to resume from), `best/` (the best on the development corpora),
+`log.csv` (a row a step), `dev.csv` (a row a development score), `curves.png`, `tensorboard/` and, once the run has
+ended, `model/`, the package to tag with.
 """
 
 import csv
@@ -14,20 +15,27 @@ from typing import TextIO
 import torch
 import torch.distributed as distributed
 
-from bytespan.config import CorpusConfig, Recipe
+from bytespan.config import CorpusConfig, Recipe, TrainConfig
 from bytespan.corpora.reading import read_documents
-from bytespan.errors import ConfigError, CorpusError, import_extra
-from bytespan.neural.batches import SegmentSampler
-from bytespan.neural.checkpoint import TrainingState, initialize_from, load_checkpoint, new_state, save_checkpoint
+from bytespan.errors import ConfigError, import_extra
+from bytespan.neural.batches import OUTSIDE, WORDS, SegmentSampler
+from bytespan.neural.checkpoint import (
+    TrainingState,
+    initialize_from,
+    load_checkpoint,
+    load_model,
+    new_state,
+    save_checkpoint,
+)
+from bytespan.neural.curves import DEV_COLUMNS, STEP_COLUMNS, draw_curves, read_rows
+from bytespan.neural.export import export_package
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
-from bytespan.spans import Document
+from bytespan.package import Provenance, recover
+from bytespan.spans import TOKENS, Document
 from bytespan.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
-
-STEP_COLUMNS = ("step", "loss", "auxiliary_loss", "learning_rate", "segment_length", "bytes_read", "step_s")
-DEV_COLUMNS = ("step", "corpus", "task", "main", "precision", "recall", "f1", "mean")
 
 MAY_CHANGE = ("steps", "decay_steps", "dev_every", "dev_bytes", "checkpoint_every", "patience")
 """Settings that a resumed run may give anew; any other would make it another run."""
@@ -64,7 +72,7 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
         if members:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(members)))
     if not any(document.spans for document in documents):
-        raise ConfigError("no annotated training document: name at least one [[corpus]] with train = [...] or --train FILE")
+        raise ConfigError("no annotated training document: give a [[corpus]] with train = [...], or --train FILE")
     return Corpora(tuple(documents), tuple(dev))
 
 
@@ -99,7 +107,6 @@ def run_training(
     if not is_first_process():
         yield from records
         return
-    output.mkdir(parents=True, exist_ok=True)
     with _RunLog(output, resumed_at=state.progress.step) as log:
         for record in records:
             log.write(record)
@@ -111,33 +118,57 @@ def run_training(
     save_checkpoint(output / "last", state, recipe.train, resumable=True)
 
 
-def trained_model(output: Path) -> Path:
-    """The checkpoint of a run that should be exported: the best if there were development scores, else the last."""
-    return output / "best" if (output / "best").exists() else output / "last"
+def export_run(output: Path, recipe: Recipe) -> Path:
+    """Write `output/model`, a package of the run's best checkpoint (of its last, without development scores).
+
+    Also draws `curves.png`. Returns the package's path.
+    """
+    draw_curves(output)
+    checkpoint = output / "best" if (output / "best").exists() else output / "last"
+    model, _ = load_model(checkpoint)
+    rows = read_rows(output / "dev.csv", DEV_COLUMNS)
+    best = max(rows, key=lambda row: float(row["mean"]))["step"] if rows else None
+    scores = {f"{row['corpus']} {row['task']} dev": float(row["main"]) for row in rows if row["step"] == best}
+    data = tuple(name for corpus in recipe.corpora for name in corpus.train)
+    languages = tuple(corpus.name for corpus in recipe.corpora if corpus.name)
+    provenance = Provenance(output.name, languages=languages, training_data=data, scores=scores)
+    export_package(model, output / "model", provenance=provenance)
+    return output / "model"
 
 
 def _begin_or_resume(
     recipe: Recipe, corpora: Corpora, output: Path, *, initial: Path | None, device: str
 ) -> TrainingState:
+    if is_first_process():
+        recover(output / "last")
     if not (output / "last").exists():
-        if output.exists() and any(output.iterdir()):
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise ConfigError(f"{output}: holds files but no run to resume: choose another --output or empty it")
-        vocabulary = Vocabulary(recipe.model.segment_length, corpora.labels)
+        vocabulary = Vocabulary(recipe.model.segment_length, _label_sets(corpora, recipe.train))
         state = new_state(recipe.model, vocabulary, recipe.train, device=device)
         if initial is not None:
             initialize_from(state, initial)
+        if is_first_process():
+            save_checkpoint(output / "last", state, recipe.train, resumable=True)
         return state
     state, before = load_checkpoint(output / "last", device=device)
     changes = {key: value for key, value in asdict(recipe.train).items() if key in MAY_CHANGE}
     if state.model.config != recipe.model or replace(before, **changes) != recipe.train:
         raise ConfigError(
-            f"{output}: a run with other settings is there: give the same ones ({', '.join(MAY_CHANGE)} may change), or "
-            "another --output"
+            f"{output}: a run with other settings is there: give the same ones (only {', '.join(MAY_CHANGE)} may "
+            "change) or another --output"
         )
-    if dict(state.model.vocabulary.labels) != corpora.labels:
+    if state.model.vocabulary.labels != _label_sets(corpora, recipe.train):
         raise ConfigError(f"{output}: its run was trained on other label sets: choose another --output")
     logger.info("resuming %s at step %d", output, state.progress.step)
     return state
+
+
+def _label_sets(corpora: Corpora, config: TrainConfig) -> dict[str, tuple[str, ...]]:
+    """Task -> labels, the training-only task of writing words behind the corpora's own."""
+    labels = corpora.labels
+    sparse = {label for task, members in labels.items() if task != TOKENS for label in members}
+    return labels | ({WORDS: (OUTSIDE, *sorted(sparse - {OUTSIDE}))} if config.words_fraction and sparse else {})
 
 
 def _warn_of_unknown_labels(vocabulary: Vocabulary, dev: Sequence[DevCorpus]) -> None:
@@ -209,14 +240,3 @@ def prepare(*, device: str, threads: int | None = None) -> None:
 def is_first_process() -> bool:
     """Whether this process writes the run's files: the only one, or rank 0 of several."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """The rows of a run's `log.csv`; CorpusError if it is not one."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != STEP_COLUMNS:
-            raise CorpusError(f"{path}: not the log of a run: its columns are {reader.fieldnames}")
-        return [{key: float(value) for key, value in row.items()} for row in reader]
-
-

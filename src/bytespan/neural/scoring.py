@@ -52,9 +52,7 @@ class TorchSegmentModel:
         memory = torch.zeros(0) if state.memory is None else self._tensor(state.memory)
         with torch.inference_mode():
             before = self._tensor(state.hidden), self._tensor(state.cell)
-            logits, (hidden, cell) = self.model.step(
-                self._tensor(symbols), before, memory, self._tensor(state.lengths)
-            )
+            logits, (hidden, cell) = self.model.step(self._tensor(symbols), before, memory, self._tensor(state.lengths))
         after = DecoderState(hidden.cpu().numpy(), cell.cpu().numpy(), state.lengths, state.memory)
         return logits.cpu().numpy(), after
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.distributed as distributed
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bytespan.config import TrainConfig
@@ -92,9 +93,7 @@ def train(
         is_scored = dev and ((step + 1) % config.dev_every == 0 or step + 1 == config.steps)
         record = _score(state, dev) if is_scored else None
         rate = learning_rate_at(step, config)
-        yield StepRecord(
-            step + 1, loss, auxiliary_loss, rate, batch.inputs.shape[1], bytes_read, elapsed_s, record
-        )
+        yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.inputs.shape[1], bytes_read, elapsed_s, record)
 
 
 def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfig) -> tuple[float, float]:
@@ -106,7 +105,7 @@ def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfi
     rng = torch.Generator(device).manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
     dropout = DropoutPlan(config.dropout * growth_at(step, config), rng, rows=rows, total=total)
     part = batch.rows(rows)
-    symbols, asked = int((batch.targets != IGNORED).sum()), int(batch.lengths.sum())
+    symbols, bytes_read = int((batch.targets != IGNORED).sum()), int(batch.lengths.sum())
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         inputs, lengths, fed = (_tensor(array, device) for array in (part.inputs, part.lengths, part.fed))
         logits, encoded = state.model(inputs, lengths, fed, dropout)
@@ -116,12 +115,12 @@ def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfi
     ) / symbols  # fmt: skip
     auxiliary = torch.zeros((), device=device)
     if config.auxiliary_weight:
-        auxiliary = state.auxiliary.loss(encoded.float(), _tensor(part.auxiliary, device)) / asked
+        auxiliary = state.auxiliary.loss(encoded.float(), _tensor(part.last_spans, device)) / bytes_read
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate_at(step, config)
     state.optimizer.zero_grad(set_to_none=True)
     (loss + config.auxiliary_weight * auxiliary).backward()  # type: ignore[no-untyped-call]
-    parameters = [p for p in state.named_parameters().values() if p.grad is not None]
+    parameters = [parameter for _, parameter in state.named_parameters() if parameter.grad is not None]
     losses = torch.stack([loss.detach(), auxiliary.detach()])
     if world > 1:
         _sum_over_processes([*(p.grad for p in parameters if p.grad is not None), losses])
@@ -134,7 +133,7 @@ def _sum_over_processes(tensors: list[Tensor]) -> None:
     """Replace each tensor by its sum over all processes, in one exchange."""
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(flat)
-    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))
 
 
@@ -143,12 +142,12 @@ def _score(state: TrainingState, dev: Sequence[DevCorpus]) -> DevRecord:
     scores = score_corpora(state.model, dev) if is_first else {}
     mean = mean_score(scores)
     if distributed.is_initialized():
-        shared = torch.tensor([mean], dtype=torch.float64)
-        distributed.broadcast(shared.to(next(state.model.parameters()).device), src=0)
+        shared = torch.tensor([mean], dtype=torch.float64, device=next(state.model.parameters()).device)
+        distributed.broadcast(shared, src=0)
         mean = float(shared)
     state.progress = state.progress.after(score=mean)
     return DevRecord(scores, mean, is_best=state.progress.best_step == state.progress.step)
 
 
-def _tensor(array: np.ndarray, device: torch.device) -> Tensor:  # type: ignore[type-arg]
+def _tensor(array: NDArray[np.int64], device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device)

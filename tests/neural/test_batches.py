@@ -1,0 +1,141 @@
+"""Training batches: what is drawn, what its target is, and that a step's batch depends on nothing but the step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bytespan.codec import decode, encode
+from bytespan.config import ModelConfig, TrainConfig
+from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED, Batch, SegmentSampler, growth_at
+from bytespan.spans import Document, Span
+from bytespan.vocabulary import DROP, FIRST_GO, STOP, Vocabulary
+from neural import corpus
+
+MODEL = ModelConfig(segment_length=8, layers=1, units=8, embedding=8)
+TRAIN = TrainConfig(batch_size=16, dropout=0, byte_dropout=0, auxiliary_weight=1.0)
+VOCABULARY = Vocabulary(8, corpus.LABELS)
+
+
+def make_sampler(train: TrainConfig = TRAIN, model: ModelConfig = MODEL) -> SegmentSampler:
+    return SegmentSampler(corpus.documents(), VOCABULARY, model, train)
+
+
+def segments_of(batch: Batch) -> list[tuple[bytes, str, list[Span]]]:
+    """(bytes, task, target spans) of each segment of a batch without dropout."""
+    result = []
+    for inputs, length, fed, target in zip(batch.inputs, batch.lengths, batch.fed, batch.targets, strict=True):
+        task = VOCABULARY.tasks[fed[0] - FIRST_GO]
+        symbols = [int(symbol) for symbol in target if symbol != IGNORED]
+        result.append((bytes(inputs[:length].tolist()), task, decode(symbols, VOCABULARY, task=task)))
+    return result
+
+
+def test_targets_are_exactly_the_spans_wholly_inside_the_window() -> None:
+    sampler = make_sampler()
+    found = [segment for step in range(8) for segment in segments_of(sampler.batch(step))]
+    for data, task, spans in found:
+        possible = set()
+        for document in corpus.documents():
+            at = document.data.find(data)
+            while at >= 0:
+                inside = [s for s in document.spans[task] if at <= s.start and s.end <= at + len(data)]
+                possible.add(tuple(s.shifted(by=-at) for s in inside))
+                at = document.data.find(data, at + 1)
+        assert tuple(spans) in possible
+    assert {len(data) for data, _, _ in found} == {8}
+    assert any(spans for _, _, spans in found)
+
+
+def test_windows_come_from_every_place_of_every_document() -> None:
+    sampler = make_sampler()
+    drawn = {(data, task) for step in range(200) for data, task, _ in segments_of(sampler.batch(step))}
+    wanted = {
+        (document.data[at : at + 8], task)
+        for document in corpus.documents()
+        for task in document.spans
+        for at in range(len(document.data) - 7)
+    }
+    assert drawn == wanted
+
+
+def test_batch_depends_on_the_step_alone() -> None:
+    straight, resumed = make_sampler(), make_sampler()
+    before = [straight.batch(step) for step in range(BATCHES_PER_POOL + 3)]
+    for step in (BATCHES_PER_POOL + 2, 5):
+        for name in ("inputs", "lengths", "fed", "targets", "auxiliary"):
+            np.testing.assert_array_equal(getattr(resumed.batch(step), name), getattr(before[step], name))
+
+
+def test_byte_dropout_replaces_bytes_and_leaves_targets_alone() -> None:
+    noisy, clean = make_sampler(replace(TRAIN, byte_dropout=0.5)), make_sampler()
+    pairs = [(noisy.batch(step), clean.batch(step)) for step in range(BATCHES_PER_POOL)]
+    dropped = np.concatenate([noise.inputs for noise, _ in pairs]) == DROP
+    assert 0.4 < dropped.mean() < 0.6
+    targets = [sorted(map(tuple, batch.targets.tolist())) for batch, _ in pairs]
+    assert targets == [sorted(map(tuple, batch.targets.tolist())) for _, batch in pairs]
+
+
+def test_fed_symbols_are_go_and_then_the_target_one_step_later() -> None:
+    batch = make_sampler().batch(3)
+    for fed, target in zip(batch.fed, batch.targets, strict=True):
+        written = target[target != IGNORED]
+        assert fed[0] in (VOCABULARY.go("tokens"), VOCABULARY.go("entities"))
+        np.testing.assert_array_equal(fed[1 : len(written)], written[:-1] + VOCABULARY.first_fed_output)
+        assert written[-1] == STOP
+
+
+def test_auxiliary_targets_name_the_last_span_that_ended_before_each_byte() -> None:
+    data, spans = b"Ana saw ", [Span(0, 3, "PROPN"), Span(4, 7, "VERB")]
+    sampler = make_sampler()
+    rows = sampler._auxiliary(encode(spans, VOCABULARY, task="tokens"), len(data)).tolist()
+    first = VOCABULARY.label_symbol("tokens", "PROPN") - VOCABULARY.first_label + 1
+    second = VOCABULARY.label_symbol("tokens", "VERB") - VOCABULARY.first_label + 1
+    none = [IGNORED, IGNORED, 0]
+    assert rows == [none] * 3 + [[0, 3, first]] * 4 + [[4, 3, second]]
+
+
+def test_reversed_input_keeps_the_targets_in_reading_order() -> None:
+    forward, backward = make_sampler(), make_sampler(model=replace(MODEL, input_order="reversed"))
+    np.testing.assert_array_equal(forward.batch(0).inputs[:, ::-1], backward.batch(0).inputs)
+    np.testing.assert_array_equal(forward.batch(0).targets, backward.batch(0).targets)
+
+
+def test_span_fraction_draws_more_windows_that_hold_a_span() -> None:
+    padding = Document(b"nothing at all to see here, really, " * 40, {"entities": []})
+    sampler_args = ([padding, *corpus.documents()], VOCABULARY, MODEL)
+    plain = SegmentSampler(*sampler_args, TRAIN)
+    around = SegmentSampler(*sampler_args, replace(TRAIN, span_fraction=0.9))
+
+    def share(sampler: SegmentSampler) -> float:
+        batches = [segments_of(sampler.batch(step)) for step in range(BATCHES_PER_POOL)]
+        return float(np.mean([bool(spans) for batch in batches for _, _, spans in batch]))
+
+    assert share(plain) < 0.6
+    assert share(around) > 0.85
+
+
+def test_span_longer_than_a_segment_is_drawn_without_a_target() -> None:
+    document = Document(b"x" * 40, {"entities": [Span(5, 35, "LOC")]})
+    sampler = SegmentSampler([document], VOCABULARY, MODEL, replace(TRAIN, span_fraction=0.9))
+    assert all(not spans for _, _, spans in segments_of(sampler.batch(0)))
+
+
+def test_segments_grow_to_full_length_and_dropouts_with_them() -> None:
+    train = replace(TRAIN, first_length=2, growth_steps=100)
+    sampler = make_sampler(train)
+    assert [sampler.segment_length_at(step) for step in (0, 50, 99, 100, 1000)] == [2, 5, 7, 8, 8]
+    assert [growth_at(step, train) for step in (0, 50, 100, 500)] == [0.0, 0.5, 1.0, 1.0]
+    assert growth_at(0, TRAIN) == 1.0
+
+
+def test_short_documents_are_single_segments() -> None:
+    document = Document("Ü".encode(), {"entities": [Span(0, 2, "LOC")]})
+    batch = SegmentSampler([document], VOCABULARY, MODEL, TRAIN).batch(0)
+    assert set(batch.lengths.tolist()) == {2}
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.5])
+def test_short_fraction_draws_some_pools_with_shorter_segments(fraction: float) -> None:
+    sampler = make_sampler(replace(TRAIN, short_fraction=fraction))
+    lengths = {int(sampler.batch(pool * BATCHES_PER_POOL).lengths.max()) for pool in range(20)}
+    assert (len(lengths) > 1) == (fraction > 0)
