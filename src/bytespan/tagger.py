@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bytespan.errors import LabelError, ModelError
+from bytespan.errors import ConfigError, LabelError, ModelError
 from bytespan.package import Package, Provenance, read_package
 from bytespan.runtime.batching import tag_documents
 from bytespan.runtime.generate import OnnxGenerator
@@ -39,6 +39,10 @@ class Tagger:
 
         Reads ahead of what was taken by as many texts as it has given out, up to 512 texts or 64 KiB.
         """
+        if isinstance(texts, (str, bytes, bytearray)):
+            raise TypeError("pipe takes an iterable of texts: call the tagger itself for a single one")
+        if beam_size < 1:
+            raise ConfigError(f"beam_size must be at least 1, got {beam_size}")
         wanted = self._tasks(tasks)
         documents = (as_document(text) for text in texts)
         return tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size)
@@ -95,4 +99,6 @@ def as_document(text: Text) -> Document:
         return text
     if isinstance(text, str):
         return Document(encode_text(text))
-    return Document(bytes(text))
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        return Document(bytes(text))
+    raise TypeError(f"a text must be str, bytes or Document, got {type(text).__name__}")

@@ -1,0 +1,212 @@
+"""`load`, `Tagger` and `pipe`, with a model that knows six sentences by heart."""
+
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import bytespan
+from bytespan import CorpusError, Document, LabelError, ModelError, Tagger
+from bytespan.tagger import PACKAGED_MODEL
+
+
+@pytest.fixture(scope="module")
+def tagger(tiny_package: Path) -> Tagger:
+    return bytespan.load(tiny_package)
+
+
+def test_text_gets_the_spans_that_the_model_learnt(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    assert [tagger(document.text).spans for document in tiny_documents] == [item.spans for item in tiny_documents]
+
+
+def test_spans_have_text_label_offsets_and_score(tagger: Tagger) -> None:
+    document = tagger("東京 は 大きい です 。")
+    (entity,) = document.entities
+    assert (entity.text, entity.label) == ("東京", "LOC")
+    assert (entity.start, entity.end, entity.byte_start, entity.byte_end) == (0, 2, 0, 6)
+    assert 0.5 < entity.score <= 1
+    assert [token.text for token in document.tokens] == ["東京", "は", "大きい", "です", "。"]
+    assert [document.text[token.start : token.end] for token in document.tokens] == [t.text for t in document.tokens]
+
+
+def test_offsets_in_all_units_behind_an_emoji(tagger: Tagger) -> None:
+    last = tagger("a 😀 b").tokens[-1]
+    assert (last.start, last.byte_start, last.start_utf16) == (4, 7, 5)
+
+
+def test_pipe_gives_what_single_calls_give(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    texts = [document.text for document in tiny_documents] * 3 + ["", "\0", "unseen words, longer than a segment " * 5]
+    assert list(tagger.pipe(texts)) == [tagger(text) for text in texts]
+
+
+def test_pipe_takes_texts_bytes_and_documents(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    gold = tiny_documents[0]
+    named = Document(gold.data, identifier="x")
+    found = list(tagger.pipe([gold.text, gold.data, bytearray(gold.data), named]))
+    assert [document.spans for document in found] == [gold.spans] * 4
+    assert [document.identifier for document in found] == [None, None, None, "x"]
+    assert named.spans == {}
+
+
+def test_pipe_is_lazy_and_reads_ahead_at_most_as_far_as_it_has_come(tagger: Tagger) -> None:
+    read = []
+
+    def endless() -> Iterator[str]:
+        for number in itertools.count():
+            read.append(number)
+            yield f"text {number}"
+
+    documents = tagger.pipe(endless())
+    assert read == []
+    assert next(documents).text == "text 0"
+    assert len(read) == 1
+    for number in range(1, 100):
+        assert next(documents).text == f"text {number}"
+        assert len(read) <= 2 * number + 1
+
+
+def test_pipe_hands_on_what_the_texts_raise(tagger: Tagger) -> None:
+    def broken() -> Iterator[str]:
+        yield "fine"
+        raise CorpusError("line 2: no text")
+
+    documents = tagger.pipe(broken())
+    assert next(documents).text == "fine"
+    with pytest.raises(CorpusError, match="line 2"):
+        next(documents)
+
+
+def test_empty_text_has_no_spans(tagger: Tagger) -> None:
+    for empty in ("", b""):
+        assert tagger(empty) == Document(b"", {"tokens": [], "entities": []})
+
+
+def test_no_texts_give_no_documents(tagger: Tagger) -> None:
+    assert list(tagger.pipe([])) == []
+
+
+def test_bytes_that_are_not_utf8_have_byte_offsets_only(tagger: Tagger) -> None:
+    data = b"\xff\xfe\x80 " + b"Angela Merkel besuchte Paris ." + b" \xc3"
+    document = tagger(data)
+    assert document.data == data
+    for span in document.tokens + document.entities:
+        assert span.start is span.end is None
+        assert 0 <= span.byte_start < span.byte_end <= len(data)
+
+
+def test_lone_surrogate_is_named(tagger: Tagger) -> None:
+    with pytest.raises(CorpusError, match=r"lone surrogate '\\ud800' at character 2"):
+        tagger("ab\ud800")
+
+
+def test_no_other_type_is_taken_for_text(tagger: Tagger) -> None:
+    for wrong in (None, 7, ["a list"]):
+        with pytest.raises(TypeError, match="str, bytes or Document"):
+            tagger(wrong)  # type: ignore[arg-type]
+
+
+def test_one_text_given_to_pipe_is_not_taken_for_many(tagger: Tagger) -> None:
+    for text in ("text", b"text"):
+        with pytest.raises(TypeError, match="an iterable of texts"):
+            tagger.pipe(text)
+
+
+def test_some_tasks_can_be_chosen(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    gold = tiny_documents[0]
+    assert tagger(gold.text, tasks=["entities"]).spans == {"entities": gold.spans["entities"]}
+    assert list(tagger(gold.text, tasks=("entities", "tokens")).spans) == ["entities", "tokens"]
+    assert tagger(gold.text, tasks=[]).spans == {}
+
+
+def test_unknown_task_is_refused_before_anything_is_read(tagger: Tagger) -> None:
+    with pytest.raises(LabelError, match=r"task 'chunks' is not one of this model's \(tokens, entities\)"):
+        tagger.pipe(iter([1 / 1]), tasks=["chunks"])  # type: ignore[list-item]
+
+
+def test_beam_search_finds_what_was_learnt_too(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    for document in tiny_documents:
+        assert tagger(document.text, beam_size=3).spans == document.spans
+
+
+def test_beam_size_below_one_is_refused(tagger: Tagger) -> None:
+    with pytest.raises(ValueError, match="beam_size must be at least 1, got 0"):
+        tagger("text", beam_size=0)
+
+
+def test_many_threads_get_the_answers_of_one(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    texts = [document.text * (1 + i) for i, document in enumerate(tiny_documents)]
+    expected = [tagger(text) for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(tagger, text) for text in texts * 8]
+        pipes = [pool.submit(lambda: list(tagger.pipe(texts))) for _ in range(8)]
+        assert [call.result() for call in calls] == expected * 8
+        assert [pipe.result() for pipe in pipes] == [expected] * 8
+
+
+def test_tagger_tells_what_its_model_is(tagger: Tagger, tiny_package: Path) -> None:
+    assert tagger.tasks == ("tokens", "entities")
+    assert tagger.labels["entities"] == ("LOC", "PER")
+    assert tagger.path == tiny_package
+    assert tagger.provenance.languages == ("de", "es", "ja", "ru")
+    assert tagger.card.startswith("# tiny 1\n")
+    assert repr(tagger) == "<Tagger tiny 1: tokens, entities>"
+
+
+def test_zip_file_tags_like_its_directory(tagger: Tagger, tiny_package: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "tiny"), "zip", tiny_package, ".")
+    text = "Angela Merkel besuchte Paris ."
+    assert bytespan.load(packed)(text) == tagger(text)
+    assert bytespan.load(packed, threads=2)(text) == tagger(text)
+
+
+def test_package_with_a_graph_that_is_none_is_refused(tiny_package: Path, tmp_path: Path) -> None:
+    from bytespan.package import read_package, write_package
+
+    package = read_package(tiny_package)
+    for graph in (b"", b"no graph", package.onnx[:-100]):
+        write_package(
+            tmp_path / "model",
+            config=package.config,
+            labels=package.labels,
+            provenance=package.provenance,
+            onnx=graph,
+        )
+        with pytest.raises(ModelError, match=r"model\.onnx cannot be loaded") as caught:
+            bytespan.load(tmp_path / "model")
+        assert "\n" not in str(caught.value)
+
+
+def test_absent_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere: no such model"):
+        bytespan.load(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(PACKAGED_MODEL.exists(), reason="this checkout has a packaged model")
+def test_installation_without_a_packaged_model_says_so() -> None:
+    with pytest.raises(ModelError, match="holds no packaged model"):
+        bytespan.load()
+
+
+LOADED = """
+import sys
+import bytespan
+assert bytespan.Document and bytespan.ModelError
+heavy = {"torch", "onnx", "onnxruntime", "safetensors"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+tagger = bytespan.load(sys.argv[1])
+print([span.text for span in tagger("Angela Merkel besuchte Paris .").entities])
+heavy.remove("onnxruntime")
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+assert not {"socket", "ssl", "urllib.request", "http.client"} & set(sys.modules)
+"""
+
+
+def test_tagging_loads_neither_torch_nor_a_network(tiny_package: Path) -> None:
+    command = [sys.executable, "-c", LOADED, str(tiny_package)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("['Angela Merkel', 'Paris']\n", "")
