@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 from bytespan.codec import decode, encode
 from bytespan.config import ModelConfig, TrainConfig
-from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED, Batch, SegmentSampler, growth_at
+from bytespan.neural.batches import (
+    BATCHES_PER_POOL,
+    IGNORED,
+    OUTSIDE,
+    WORDS,
+    Batch,
+    SegmentSampler,
+    growth_at,
+    words_of,
+)
 from bytespan.spans import Document, Span
 from bytespan.vocabulary import DROP, FIRST_GO, STOP, Vocabulary
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=8, layers=1, units=8, embedding=8)
-TRAIN = TrainConfig(batch_size=16, dropout=0, byte_dropout=0, auxiliary_weight=1.0)
+TRAIN = TrainConfig(batch_size=16, dropout=0, byte_dropout=0)
 VOCABULARY = Vocabulary(8, corpus.LABELS)
 
 
@@ -62,7 +71,7 @@ def test_batch_depends_on_the_step_alone() -> None:
     straight, resumed = make_sampler(), make_sampler()
     before = [straight.batch(step) for step in range(BATCHES_PER_POOL + 3)]
     for step in (BATCHES_PER_POOL + 2, 5):
-        for name in ("inputs", "lengths", "fed", "targets", "auxiliary"):
+        for name in ("inputs", "lengths", "fed", "targets", "last_spans"):
             np.testing.assert_array_equal(getattr(resumed.batch(step), name), getattr(before[step], name))
 
 
@@ -84,10 +93,10 @@ def test_fed_symbols_are_go_and_then_the_target_one_step_later() -> None:
         assert written[-1] == STOP
 
 
-def test_auxiliary_targets_name_the_last_span_that_ended_before_each_byte() -> None:
+def test_last_spans_are_those_that_ended_before_each_byte() -> None:
     data, spans = b"Ana saw ", [Span(0, 3, "PROPN"), Span(4, 7, "VERB")]
     sampler = make_sampler()
-    rows = sampler._auxiliary(encode(spans, VOCABULARY, task="tokens"), len(data)).tolist()
+    rows = sampler._last_spans(encode(spans, VOCABULARY, task="tokens"), len(data)).tolist()
     first = VOCABULARY.label_symbol("tokens", "PROPN") - VOCABULARY.first_label + 1
     second = VOCABULARY.label_symbol("tokens", "VERB") - VOCABULARY.first_label + 1
     none = [IGNORED, IGNORED, 0]
@@ -139,3 +148,21 @@ def test_short_fraction_draws_some_pools_with_shorter_segments(fraction: float) 
     sampler = make_sampler(replace(TRAIN, short_fraction=fraction))
     lengths = {int(sampler.batch(pool * BATCHES_PER_POOL).lengths.max()) for pool in range(20)}
     assert (len(lengths) > 1) == (fraction > 0)
+
+
+def test_words_are_the_white_space_separated_pieces_with_the_labels_that_they_overlap() -> None:
+    data = "Bo Derek,\tin São-Paulo.".encode()
+    words = words_of(data, [Span(0, 8, "PER"), Span(13, 23, "LOC")])
+    assert [(data[word.start : word.end].decode(), word.label) for word in words] == [
+        ("Bo", "PER"), ("Derek,", "PER"), ("in", OUTSIDE), ("São-Paulo.", "LOC"),
+    ]  # fmt: skip
+
+
+def test_words_fraction_asks_for_words_of_sparse_tasks_only() -> None:
+    vocabulary = Vocabulary(8, corpus.LABELS | {WORDS: ("O", "LOC", "PER")})
+    sampler = SegmentSampler(corpus.documents(), vocabulary, MODEL, replace(TRAIN, words_fraction=0.5))
+    asked = np.concatenate([sampler.batch(step).fed[:, 0] for step in range(BATCHES_PER_POOL)])
+    assert 0.4 < (asked == vocabulary.go(WORDS)).mean() < 0.6
+    tokens_only = [Document(d.data, {"tokens": d.spans["tokens"]}) for d in corpus.documents()]
+    sampler = SegmentSampler(tokens_only, vocabulary, MODEL, replace(TRAIN, words_fraction=0.5))
+    assert not (sampler.batch(0).fed[:, 0] == vocabulary.go(WORDS)).any()

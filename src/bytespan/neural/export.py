@@ -18,8 +18,10 @@ from safetensors.torch import save
 from torch import nn
 
 from bytespan.errors import ConfigError
-from bytespan.neural.generate import Generator
+from bytespan.neural.batches import WORDS
+from bytespan.neural.generate import Generator, transplant
 from bytespan.package import Provenance, write_package
+from bytespan.vocabulary import Vocabulary
 
 PRECISIONS = ("fp32", "fp16", "int8")
 """fp32: the weights as trained. fp16: weights rounded to 16 bits on disk, 32-bit arithmetic. int8: LSTM weights rounded
@@ -41,8 +43,10 @@ def export_package(
 ) -> None:
     """Write the model package of a generator; `with_weights` adds them in 16 bits, so that it can be trained on.
 
+    The task of writing words, which only training knows, is left out.
     Raises ConfigError for an unknown precision, ModelError if the package cannot be written.
     """
+    model = _without_words(model)
     weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
     write_package(
         path,
@@ -53,6 +57,16 @@ def export_package(
         weights=save(weights) if with_weights else None,
         card=card,
     )
+
+
+def _without_words(model: Generator) -> Generator:
+    """The generator without the symbols of `batches.WORDS`; everything else keeps its weights."""
+    labels = {task: members for task, members in model.vocabulary.labels.items() if task != WORDS}
+    if labels == model.vocabulary.labels:
+        return model
+    smaller = Generator(model.config, Vocabulary(model.config.segment_length, labels))
+    transplant(smaller, model.state_dict(), model.vocabulary)
+    return smaller
 
 
 def export_model(model: Generator, *, precision: str = "fp32") -> bytes:

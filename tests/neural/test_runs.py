@@ -1,0 +1,155 @@
+"""Whole runs: killed and resumed, in several processes, and refused where another run stands."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bytespan.config import CorpusConfig, ModelConfig, Recipe, TrainConfig
+from bytespan.corpora.writing import write_documents
+from bytespan.errors import ConfigError
+from bytespan.neural.checkpoint import load_model
+from bytespan.neural.curves import STEP_COLUMNS, draw_curves, read_rows
+from bytespan.neural.runs import export_run, run_training
+from bytespan.package import read_package
+from bytespan.tagger import load
+
+from neural import corpus
+
+MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)
+TRAIN = TrainConfig(
+    steps=60, batch_size=16, learning_rate=1e-2, warmup_steps=5, dropout=0.1, byte_dropout=0.1, auxiliary_weight=0.5,
+    words_fraction=0.3, dev_every=25, checkpoint_every=10,
+)  # fmt: skip
+
+RECIPE = """
+[model]
+segment_length = 12
+layers = 1
+units = 32
+embedding = 16
+
+[train]
+steps = 300
+batch_size = 16
+learning_rate = 1e-2
+dropout = 0.1
+byte_dropout = 0.1
+auxiliary_weight = 0.5
+dev_every = 70
+checkpoint_every = 20
+
+[[corpus]]
+name = "toy"
+train = ["toy.jsonl"]
+dev = ["toy.jsonl"]
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with the toy corpus and a recipe for it."""
+    with (tmp_path / "toy.jsonl").open("wb") as stream:
+        write_documents(corpus.documents(), stream, format="jsonl")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def recipe(data: Path, train: TrainConfig = TRAIN) -> Recipe:
+    toy = CorpusConfig(train=(str(data / "toy.jsonl"),), dev=(str(data / "toy.jsonl"),), name="toy")
+    return Recipe(MODEL, train, (toy,))
+
+
+def losses(run: Path) -> list[tuple[str, str]]:
+    return [(row["step"], row["loss"]) for row in read_rows(run / "log.csv", STEP_COLUMNS)]
+
+
+def command(data: Path, run: Path) -> list[str]:
+    arguments = ["--recipe", str(data / "recipe.toml"), "--data", str(data), "--output", str(run), "--threads", "1"]
+    return [sys.executable, "-m", "bytespan", "train", *arguments]
+
+
+@pytest.mark.slow
+def test_run_killed_ten_times_ends_with_the_losses_of_one_that_ran_through(data: Path) -> None:
+    subprocess.run(command(data, data / "straight"), check=True, capture_output=True)
+    rng, kills, log = random.Random(1), 0, data / "killed" / "log.csv"
+    while kills < 10:
+        before = len(log.read_bytes()) if log.exists() else 0
+        process = subprocess.Popen(command(data, data / "killed"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while process.poll() is None and (not log.exists() or len(log.read_bytes()) <= before):
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.08))
+        assert process.poll() is None, "the run ended before it could be killed: make it longer"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    subprocess.run(command(data, data / "killed"), check=True, capture_output=True)
+    assert losses(data / "killed") == losses(data / "straight")
+    assert len(losses(data / "straight")) == 300
+    weights = [(data / run / "last" / "weights.safetensors").read_bytes() for run in ("killed", "straight")]
+    assert weights[0] == weights[1]
+    assert (data / "killed" / "dev.csv").read_text() == (data / "straight" / "dev.csv").read_text()
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_result_of_one(data: Path) -> None:
+    single = command(data, data / "one")
+    subprocess.run([*single, "--set", "train.steps=30"], check=True, capture_output=True)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    double = [*launcher, "-m", "bytespan", *command(data, data / "two")[3:], "--set", "train.steps=30"]
+    subprocess.run(double, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    for (_, one), (_, two) in zip(losses(data / "one"), losses(data / "two"), strict=True):
+        assert float(one) == pytest.approx(float(two), rel=1e-3)
+    one, two = (load_model(data / run / "last")[0].state_dict() for run in ("one", "two"))
+    for name, weights in one.items():
+        assert (weights - two[name]).abs().max() < 1e-2, name
+
+
+def test_run_directory_holds_logs_checkpoints_pictures_and_a_model_that_tags(data: Path) -> None:
+    wanted = recipe(data, replace(TRAIN, words_fraction=0.3))
+    records = list(run_training(wanted, data / "run", data=Path()))
+    package = export_run(data / "run", wanted)
+    assert [record.step for record in records] == list(range(1, 61))
+    assert {path.name for path in (data / "run").iterdir()} == {
+        "best", "curves.png", "dev.csv", "last", "log.csv", "model", "tensorboard",
+    }  # fmt: skip
+    assert (data / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert set(read_package(package).labels) == {"entities", "tokens"}  # writing words is for training only
+    assert load(package)("Ana saw Bo.").text == "Ana saw Bo."
+
+
+def test_run_goes_on_with_more_steps_but_not_with_other_settings(data: Path) -> None:
+    short = replace(TRAIN, steps=20)
+    list(run_training(recipe(data, short), data / "run", data=Path()))
+    with pytest.raises(ConfigError, match="a run with other settings is there"):
+        next(run_training(recipe(data, replace(short, batch_size=8)), data / "run", data=Path()))
+    more = list(run_training(recipe(data, replace(short, steps=25)), data / "run", data=Path()))
+    assert [record.step for record in more] == [21, 22, 23, 24, 25]
+    assert len(losses(data / "run")) == 25
+
+
+def test_run_is_not_mixed_with_other_files(data: Path) -> None:
+    with pytest.raises(ConfigError, match="holds files but no run to resume"):
+        next(run_training(recipe(data), data, data=Path()))
+
+
+def test_run_without_annotated_documents_is_refused(data: Path) -> None:
+    (data / "plain.jsonl").write_text('{"id": 1, "text": "not annotated"}\n')
+    nothing = Recipe(MODEL, TRAIN, (CorpusConfig(train=(str(data / "plain.jsonl"),)),))
+    with pytest.raises(ConfigError, match="no annotated training document"):
+        next(run_training(nothing, data / "run", data=Path()))
+
+
+def test_curves_name_every_corpus_and_need_a_runs_log(data: Path) -> None:
+    list(run_training(recipe(data), data / "run", data=Path()))
+    assert draw_curves(data / "run").stat().st_size > 10_000
+    with (data / "run" / "log.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerow(["something", "else"])
+    with pytest.raises(ValueError, match="not the log of a run"):
+        draw_curves(data / "run")
