@@ -98,8 +98,7 @@ def memorise(
     inputs, lengths, fed, targets = (torch.from_numpy(array) for array in _windows(vocabulary, documents))
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-2, weight_decay=0.0)
     for step in range(max_steps):
-        result = model(inputs, lengths, fed)
-        logits = result[0] if isinstance(result, tuple) else result
+        logits, _ = model(inputs, lengths, fed)
         logits, gold = logits.flatten(0, 1), targets.t().flatten()
         loss = torch.nn.functional.cross_entropy(logits, gold, ignore_index=-100)
         if step % 20 == 0 and bool(((logits.argmax(dim=1) == gold) | (gold == -100)).all()) and loss < 0.02:

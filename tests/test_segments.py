@@ -78,9 +78,14 @@ def test_stitch_gives_flat_spans_of_its_input(spans: list[Span]) -> None:
     assert all(before.end <= after.start for before, after in pairwise(flat))
     assert set(flat) <= set(spans)
     for dropped in set(spans) - set(flat):
-        rivals = [span for span in spans if span.start < dropped.end and dropped.start < span.end and span != dropped]
+        rivals = [span for span in flat if span.start < dropped.end and dropped.start < span.end]
         assert max(span.score for span in rivals) >= min(span.score for span in spans if span == dropped)
     assert stitch(flat) == flat
+
+
+def test_stitch_drops_no_span_for_one_that_is_dropped_itself() -> None:
+    first, middle, last = Span(0, 5, "PER", 0.5), Span(4, 10, "PER", 0.6), Span(9, 12, "PER", 0.7)
+    assert stitch([first, middle, last]) == [first, last]
 
 
 def test_stitch_keeps_the_more_confident_then_the_longer_then_the_first() -> None:

@@ -49,13 +49,21 @@ def stitch(spans: list[Span]) -> list[Span]:
     Windows keep disjoint ranges of ends, but a span of one may still reach back over a span of another.
     """
     kept: list[Span] = []
+    tangle: list[Span] = []
+    end = 0
     for span in sorted(spans):
-        while kept and kept[-1].end > span.start and _is_better(span, kept[-1]):
-            kept.pop()
-        if not kept or kept[-1].end <= span.start:
-            kept.append(span)
-    return kept
+        if span.start >= end:
+            kept += _best(tangle)
+            tangle = []
+        tangle.append(span)
+        end = max(end, span.end)
+    return kept + _best(tangle)
 
 
-def _is_better(span: Span, other: Span) -> bool:
-    return (span.score, span.end - span.start) > (other.score, other.end - other.start)
+def _best(tangle: list[Span]) -> list[Span]:
+    """Of sorted spans that overlap one another in a chain, those that `stitch` keeps."""
+    chosen: list[Span] = []
+    for span in sorted(tangle, key=lambda span: (-span.score, span.start - span.end)):
+        if all(span.end <= other.start or other.end <= span.start for other in chosen):
+            chosen.append(span)
+    return sorted(chosen)

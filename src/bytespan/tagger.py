@@ -37,7 +37,7 @@ class Tagger:
     ) -> Iterator[Document]:
         """Each text as by `__call__`, lazily and in order; far faster than one by one, in bounded memory.
 
-        Reads ahead of what was taken by as many texts as it has given out, up to 512 texts or 64 KiB.
+        Reads ahead by about three times as many texts as it has given out, up to 512 texts or 64 KiB.
         """
         if isinstance(texts, (str, bytes, bytearray)):
             raise TypeError("pipe takes an iterable of texts: call the tagger itself for a single one")

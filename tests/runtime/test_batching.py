@@ -32,7 +32,7 @@ def test_only_the_last_document_of_a_group_may_cross_the_limit(sizes: list[int])
 
 def test_groups_grow_from_one_document_to_the_limit() -> None:
     lengths = [len(group) for group in group_documents(documents([1] * 3000))]
-    assert lengths == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512, 512, 512, 441]
+    assert lengths == [1, 4, 16, 64, 256, 512, 512, 512, 512, 512, 99]
     assert max(lengths) == MAX_GROUP_DOCUMENTS
 
 
@@ -49,4 +49,4 @@ def test_group_is_read_when_it_is_asked_for() -> None:
     next(groups)
     assert read == [0]
     next(groups)
-    assert read == [0, 1, 2]
+    assert read == [0, 1, 2, 3, 4]

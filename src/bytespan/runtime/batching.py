@@ -9,6 +9,9 @@ MAX_GROUP_DOCUMENTS = 512
 MAX_GROUP_BYTES = 1 << 16
 """A group ends once its documents hold this many bytes, about 2,000 segments: enough to fill the batches."""
 
+GROUP_GROWTH = 4
+"""How many times as many documents a group may hold as the one before."""
+
 
 def tag_documents(
     model: SegmentModel,
@@ -29,7 +32,7 @@ def tag_documents(
 def group_documents(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Consecutive documents in groups that are worth a batch.
 
-    The first group is a single document and each may be twice as large as the one before, so that the first results
+    The first group is a single document and each may be four times as large as the one before, so that the first results
     come at once and the reader is never far ahead of the consumer. Lazy: a group is read when it is asked for.
     """
     group: list[Document] = []
@@ -39,6 +42,6 @@ def group_documents(documents: Iterable[Document]) -> Iterator[list[Document]]:
         size += len(document.data)
         if len(group) >= most or size >= MAX_GROUP_BYTES:
             yield group
-            group, size, most = [], 0, min(2 * most, MAX_GROUP_DOCUMENTS)
+            group, size, most = [], 0, min(GROUP_GROWTH * most, MAX_GROUP_DOCUMENTS)
     if group:
         yield group
