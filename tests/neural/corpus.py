@@ -6,7 +6,7 @@ NAMES = {"Ana": "PER", "Bo": "PER", "Rom": "LOC", "Ulm": "LOC"}
 
 
 def sentence(first: str, second: str) -> Document:
-    """"Ana saw Rom." with its words and its names."""
+    """ "Ana saw Rom." with its words and its names."""
     text = f"{first} saw {second}."
     places = [(0, len(first)), (len(first) + 1, len(first) + 4), (len(first) + 5, len(text) - 1)]
     words = [Span(*place, pos) for place, pos in zip(places, ("PROPN", "VERB", "PROPN"), strict=True)]

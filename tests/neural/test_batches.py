@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from bytespan.codec import decode, encode
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.neural.batches import (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.errors import BytespanError, ModelError
 from bytespan.neural.batches import SegmentSampler
@@ -21,7 +22,6 @@ from bytespan.neural.checkpoint import (
 )
 from bytespan.neural.training import train
 from bytespan.vocabulary import Vocabulary
-
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=8, layers=1, units=8, embedding=8)
@@ -50,8 +50,9 @@ def test_loaded_checkpoint_takes_the_same_steps_as_the_training_that_was_saved(t
     assert settings == config
     assert loaded.progress == state.progress
     assert take_steps(loaded, config, 3) == take_steps(state, config, 3)
-    for name, parameter in state.named_parameters().items():
-        torch.testing.assert_close(loaded.named_parameters()[name], parameter, rtol=0, atol=0)
+    for (name, saved), (same, parameter) in zip(loaded.named_parameters(), state.named_parameters(), strict=True):
+        assert name == same
+        torch.testing.assert_close(saved, parameter, rtol=0, atol=0)
 
 
 def test_checkpoint_for_export_alone_is_not_resumable(tmp_path: Path) -> None:

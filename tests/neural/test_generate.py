@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+
 from bytespan.config import PRESETS, ModelConfig
 from bytespan.neural.generate import DropoutPlan, Generator, transplant
 from bytespan.vocabulary import Vocabulary

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from bytespan.config import CorpusConfig, ModelConfig, Recipe, TrainConfig
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError
@@ -19,7 +20,6 @@ from bytespan.neural.curves import STEP_COLUMNS, draw_curves, read_rows
 from bytespan.neural.runs import export_run, run_training
 from bytespan.package import read_package
 from bytespan.tagger import load
-
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.decoding import predict_spans
 from bytespan.neural.batches import SegmentSampler
@@ -13,7 +14,6 @@ from bytespan.neural.checkpoint import TrainingState, new_state
 from bytespan.neural.scoring import DevCorpus, TorchSegmentModel, mean_score, score_corpora
 from bytespan.neural.training import StepRecord, learning_rate_at, should_stop, train
 from bytespan.vocabulary import Vocabulary
-
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)

@@ -78,7 +78,9 @@ class Generator(nn.Module):
                 elif "bias_ih" in name:
                     parameter[self.config.units : 2 * self.config.units] += 1.0
 
-    def forward(self, inputs: Tensor, lengths: Tensor, fed: Tensor, dropout: DropoutPlan | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, inputs: Tensor, lengths: Tensor, fed: Tensor, dropout: DropoutPlan | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Logits (T, B, V) of every decoder step, and the encoder's states (K, B, H), both after dropout.
 
         inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,). fed: (B, T) int64, GO, then the gold symbols.
