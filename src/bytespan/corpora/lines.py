@@ -1,6 +1,5 @@
 """Lines of a file with their numbers: gzip, standard input, encodings, and errors that name where they happened."""
 
-import codecs
 import gzip
 import io
 import logging
@@ -93,10 +92,11 @@ class Source:
         except UnicodeEncodeError as error:
             position = len(text[: error.start].encode(self.encoding, "surrogateescape"))
             value = ord(text[error.start]) & 0xFF
+            likely = "utf-16" if number == 1 and position == 0 and value in (0xFE, 0xFF) else "latin-1"
             raise self.at(
                 number,
                 f"byte 0x{value:02X} at position {position} of the line is not {self.encoding}: give the file's own "
-                "encoding, e.g. --encoding latin-1",
+                f"encoding, e.g. --encoding {likely}",
             ) from None
 
     @contextmanager
@@ -115,7 +115,7 @@ class Source:
 def source_of(path: str | Path, encoding: str = "utf-8") -> Source:
     """The source at `path`, `-` being standard input; ConfigError for an encoding that Python does not know."""
     try:
-        codecs.lookup(encoding)
+        "a".encode(encoding)
     except LookupError as error:
         raise ConfigError(f"unknown encoding {encoding!r}: give a name that Python knows, e.g. utf-8") from error
     return Source(str(path), encoding, "standard input" if str(path) == STANDARD_INPUT else str(path))
@@ -133,7 +133,10 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
                 raw = stack.enter_context(Path(path).open("rb"))
             except OSError as error:
                 raise CorpusError(f"{path}: cannot be opened: {error.strerror}") from error
-        buffer = cast(io.BufferedReader, raw if hasattr(raw, "peek") else io.BufferedReader(raw))
+        buffer = cast(io.BufferedReader, raw)
+        if not hasattr(raw, "peek"):  # standard input may have been replaced
+            buffer = io.BufferedReader(cast(io.RawIOBase, raw))
+            stack.callback(buffer.detach)
         if buffer.peek(2)[:2] == b"\x1f\x8b":
             yield cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=buffer)))
         else:
