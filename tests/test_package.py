@@ -91,6 +91,13 @@ def test_package_without_weights_has_none(tmp_path: Path) -> None:
     assert read_package(write(tmp_path / "model", weights=None)).weights is None
 
 
+def test_weights_that_are_not_wanted_are_not_read(package_path: Path) -> None:
+    whole = read_package(package_path)
+    package = read_package(package_path, with_weights=False)
+    assert package.weights is None
+    assert dict(package.files) == {name: data for name, data in whole.files.items() if name != "weights.safetensors"}
+
+
 def test_directory_holds_the_files_that_the_contract_names(tmp_path: Path) -> None:
     path = write(tmp_path / "deep" / "down" / "model")
     assert sorted(item.name for item in path.iterdir()) == sorted(FILES)

@@ -82,19 +82,20 @@ class Package:
         return self.files[CARD].decode("utf-8", errors="replace")
 
 
-def read_package(path: Path | str) -> Package:
+def read_package(path: Path | str, *, with_weights: bool = True) -> Package:
     """The model package in a directory or zip file, every file checked against its recorded size and checksum.
 
+    Without `with_weights` the weights to train on from, which tagging does not need, are neither read nor checked.
     Raises ModelError for one that is absent, no model, truncated, altered, or of a format version unknown here.
     """
     path = _existing(Path(path))
     try:
         if path.is_dir():
-            return _read(path, _DirectoryMembers(path))
+            return _read(path, _DirectoryMembers(path), with_weights=with_weights)
         if not path.exists():
             raise ModelError(f"{path}: no such model: give a model directory or zip file")
         with zipfile.ZipFile(path) as archive:
-            return _read(path, _ZipMembers(path, archive))
+            return _read(path, _ZipMembers(path, archive), with_weights=with_weights)
     except zipfile.BadZipFile as error:
         raise ModelError(f"{path}: not a model: neither a model directory nor a whole zip file ({error})") from error
     except ModelError:
@@ -234,12 +235,13 @@ class _ZipMembers:
             return stream.read(self.sizes[name] + 1)
 
 
-def _read(path: Path, members: _DirectoryMembers | _ZipMembers) -> Package:
+def _read(path: Path, members: _DirectoryMembers | _ZipMembers, *, with_weights: bool) -> Package:
     settings = _read_config(path, members)
     recorded = settings.get("files")
     if not isinstance(recorded, dict) or not set(REQUIRED) <= set(recorded):
         raise ModelError(f"{path}: not a model: config.json does not list {', '.join(REQUIRED)}")
-    files = {name: _read_member(path, members, name, entry) for name, entry in recorded.items()}
+    wanted = {name: entry for name, entry in recorded.items() if with_weights or name != WEIGHTS}
+    files = {name: _read_member(path, members, name, entry) for name, entry in wanted.items()}
     try:
         config = config_from_json(ModelConfig, settings["model"], source=f"{path / CONFIG}", table="model")
         vocabulary = Vocabulary(config.segment_length, _labels(json.loads(files[LABELS])))

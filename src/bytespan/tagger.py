@@ -90,7 +90,7 @@ def load(path: str | Path | None = None, *, threads: int | None = None) -> Tagge
     """
     if path is None and not PACKAGED_MODEL.exists():
         raise ModelError("this installation of bytespan holds no packaged model: give the path of a model to load")
-    return Tagger(read_package(PACKAGED_MODEL if path is None else path), threads=threads)
+    return Tagger(read_package(PACKAGED_MODEL if path is None else path, with_weights=False), threads=threads)
 
 
 def as_document(text: Text) -> Document:
