@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from bytespan.corpora.lines import OnError, Source, open_bytes, source_of, stop
+from bytespan.corpora.lines import OnError, Source, check_is_file, open_bytes, source_of, stop
 from bytespan.corpora.standoff import Offsets, character_ranges, check_flat, only_task, text_of
 from bytespan.errors import CorpusError
 from bytespan.spans import ENTITIES, Document, Span
@@ -28,8 +28,7 @@ def read_brat(path: str | Path, *, encoding: str = "utf-8", on_error: OnError = 
     without the suffix.
     """
     path = Path(path)
-    files = sorted(path.rglob("*.ann")) if path.is_dir() else [path.with_suffix(".ann")]
-    for file in files:
+    for file in annotation_files(path):
         try:
             name = file.relative_to(path if path.is_dir() else path.parent).with_suffix("").as_posix()
             document = _read_pair(file, encoding, name)
@@ -37,6 +36,17 @@ def read_brat(path: str | Path, *, encoding: str = "utf-8", on_error: OnError = 
             on_error(error)
             continue
         yield document
+
+
+def annotation_files(path: Path) -> list[Path]:
+    """The .ann files of a directory, or that of an .ann or .txt file; CorpusError if there is none."""
+    if not path.is_dir():
+        check_is_file(str(path.with_suffix(".ann")))
+        return [path.with_suffix(".ann")]
+    files = sorted(path.rglob("*.ann"))
+    if not files:
+        raise CorpusError(f"{path}: is a directory without brat .ann files: name a file in it")
+    return files
 
 
 def _read_pair(file: Path, encoding: str, identifier: str) -> Document:
@@ -69,7 +79,7 @@ def _read_text(file: Path, encoding: str) -> str:
     with open_bytes(str(file)) as stream:
         data = stream.read()
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        return data.decode(encoding)  # a BOM stays, since brat counts it as a character
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         raise CorpusError(
@@ -131,6 +141,9 @@ def _annotation(number: int, text: str, start: int, end: int, label: str) -> str
 def _write_new(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(f"{path.parent}: is no directory to write to: {error.strerror}") from error
+    try:
         with path.open("xb") as file:
             file.write(content)
     except FileExistsError as error:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bytespan.corpora.brat import read_brat
+from bytespan.corpora.brat import annotation_files, read_brat
 from bytespan.corpora.columns import DOCSTART, Columns, read_columns
 from bytespan.corpora.conllu import read_conllu
 from bytespan.corpora.jsonlines import read_json_lines
@@ -60,7 +60,9 @@ def read_documents(
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(FORMATS)}"
         raise ConfigError(f"unknown format {format!r}: {hint}")
     chosen = format or guess_format(path, annotated=annotated, encoding=encoding)
-    if source.path != STANDARD_INPUT and chosen != "brat":
+    if chosen == "brat":
+        annotation_files(Path(path))
+    elif source.path != STANDARD_INPUT:
         check_is_file(source.path)
     if chosen == "conllu":
         documents = read_conllu(path, encoding=encoding, on_error=on_error)
@@ -83,9 +85,8 @@ def guess_format(path: str | Path, *, annotated: bool = True, encoding: str = "u
     """
     name = str(path)
     if Path(name).is_dir():
-        if any(Path(name).rglob("*.ann")):
-            return "brat"
-        raise CorpusError(f"{name}: is a directory without brat .ann files: name a file in it")
+        annotation_files(Path(name))
+        return "brat"
     by_name = format_of_name(name)
     if by_name is not None and (annotated or by_name == "jsonl"):
         return by_name
