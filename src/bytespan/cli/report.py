@@ -51,7 +51,8 @@ def show_summary(reports: list[Report]) -> str:
         members = [report.scores.main for report in reports if report.task == task]
         if len(members) > 1:
             rows.append(["mean", task, f"{sum(members) / len(members):.2f}", "", ""])
-    return table(["file", "task", "score", "precision", "recall"], rows, title="accuracy of tokens, F1 of the others")
+    title = "accuracy of tokens, F1 of the others"
+    return table(["file", "task", "score", "precision", "recall"], rows, title=title, names=2)
 
 
 def report_to_json(report: Report, *, errors: int) -> str:

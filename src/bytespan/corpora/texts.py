@@ -110,13 +110,12 @@ class _Lines:
 
     def feed(self, block: bytes) -> Iterator[TextLine]:
         """The lines that end in `block`, and parts of one that grows too long."""
-        first, *rest = block.split(b"\n")
-        self.pending += first
-        for part in rest:
-            yield self._take(len(self.pending), ends=True)
+        for place, part in enumerate(block.split(b"\n")):
+            if place:
+                yield self._take(len(self.pending), ends=True)
             self.pending += part
-        while len(self.pending) > LONGEST_LINE and not self.is_json(self.pending, begins=self.start_byte == 0):
-            yield self._take(_place_to_cut(bytes(self.pending[:LONGEST_LINE])))
+            while len(self.pending) > LONGEST_LINE and not self.is_json(self.pending, begins=self.start_byte == 0):
+                yield self._take(_place_to_cut(bytes(self.pending[:LONGEST_LINE])))
 
     def finish(self) -> Iterator[TextLine]:
         """The last line, if the stream does not end in a line end."""
