@@ -152,8 +152,12 @@ def test_a_span_over_line_ends_is_written_as_fragments(tmp_path: Path) -> None:
     ],
 )
 def test_what_brat_cannot_hold_is_named(tmp_path: Path, spans: dict[str, list[Span]], message: str) -> None:
-    with pytest.raises(CorpusError, match=re.escape(message)):
-        write_brat([Document(b"a\nb", spans)], tmp_path)
+    documents = [Document(b"a\nb", spans), Document(b"fine")]
+    with pytest.raises(CorpusError, match=re.escape(f"document 1: {message}")):
+        write_brat(documents, tmp_path / "stop")
+    skipped = Skipped()
+    assert write_brat(documents, tmp_path / "skip", on_error=skipped) == skipped.count == 1
+    assert [path.name for path in (tmp_path / "skip").iterdir() if path.suffix == ".txt"] == ["000002.txt"]
 
 
 def test_a_file_that_is_there_already_is_never_overwritten(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every file of the shared data is read as the scorer reads it, and without a loss."""
+"""Every file of the shared data, and any other, is read as the scorer reads it, and without a loss."""
 
 import gzip
 import importlib.util
@@ -9,9 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from bytespan.corpora.columns import read_columns
+from bytespan.corpora.conllu import read_conllu
 from bytespan.corpora.reading import read_documents
 from bytespan.spans import ENTITIES, TOKENS, Document
+from strategies import words
 
 SHARED = Path(__file__).parents[3] / "shared"
 DATA = SHARED / "data"
@@ -100,6 +105,54 @@ def test_conllu_is_read_as_the_scorer_reads_it_and_counted_as_published(path: Pa
     # between sentences stands a space, or two line ends, which no sentence holds
     separators = number(published["sentences"]) - len(documents) + sum(d.data.count(b"\n\n") for d in documents)
     assert sum(len(document.data) for document in documents) - separators == number(published["text bytes"])
+
+
+COLUMN_LINES = st.builds(
+    "{}{}{}".format,
+    words,
+    st.sampled_from([" ", "\t", " X\u00a0", "\u3000"]),
+    st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "I-A-B"]),
+) | st.sampled_from(["", "", "", " ", "\x0c", "-DOCSTART- O", "-DOCSTART-X O", "\u2028"])
+
+
+@given(st.lists(COLUMN_LINES, min_size=1, max_size=60), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_any_columns_are_read_as_the_scorer_reads_them(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, cut: bool
+) -> None:
+    path = tmp_path_factory.mktemp("columns") / "file.conll"
+    path.write_bytes(end.join(lines if cut else [*lines, "", ""]).encode())
+    assume(path.stat().st_size and not path.read_bytes().startswith(b"\xef\xbb\xbf"))
+    documents = read_columns(path)
+    assert [(d.data, triples(d, ENTITIES)) for d in documents] == list(scorer().read_conll(str(path)))
+
+
+@st.composite
+def conllu_blocks(draw: st.DrawFn) -> str:
+    """A sentence of words and multiword tokens, with or without its text, and with comments among them."""
+    comments = draw(st.lists(st.sampled_from(["# newdoc", "# newpar", "# newdoc id = 1", "# sent_id = 2"]), max_size=2))
+    rows, text, word = [], "", 1
+    for form in draw(st.lists(words | st.just("a b"), max_size=4)):
+        size, misc = draw(st.integers(1, 3)), draw(st.sampled_from(["_", "SpaceAfter=No", "SpaceAfter=No|X=Y"]))
+        if size > 1:
+            rows.append(f"{word}-{word + size - 1}\t{form}\t_\t_\t_\t_\t_\t_\t_\t{misc}")
+        surface = ["_"] * size if size > 1 else [form]
+        rows += [f"{word + i}\t{part}\t_\tX{i}\t_\t_\t_\t_\t_\t{misc}" for i, part in enumerate(surface)]
+        rows += [f"{word}.1\tempty\t_\tX\t_\t_\t_\t_\t_\t_"] * draw(st.integers(0, 1))
+        text += form + draw(st.sampled_from(["", " ", "  ", "\u00a0"]))
+        word += size
+    comments += [f"# text = {text}"] * draw(st.integers(0, 1))
+    return "\n".join([*comments, *rows])
+
+
+@given(st.lists(conllu_blocks(), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]), st.integers(0, 3))
+def test_any_conllu_is_read_as_the_scorer_reads_it(
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[str], end: str, last: int
+) -> None:
+    path = tmp_path_factory.mktemp("conllu") / "file.conllu"
+    path.write_bytes(("\n\n".join(blocks) + "\n" * last).replace("\n", end).encode())
+    assume(path.stat().st_size)
+    documents = read_conllu(path)
+    assert [(d.data, triples(d, TOKENS)) for d in documents] == list(scorer().read_conllu(str(path)))
 
 
 @pytest.mark.parametrize("path", marked(NATURAL_FILES))

@@ -76,7 +76,7 @@ def convert(
         on_error=bad,
     )
     if format == "brat":
-        write_brat(documents, target, task=task)
+        write_brat(documents, target, task=task, on_error=bad)
     else:
         with result_file(target) as stream:
             write_documents(documents, stream, format=format, task=task, fit=fit, on_error=bad)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bytespan.corpora.lines import OnError, Source, check_is_file, open_bytes, source_of, stop
-from bytespan.corpora.standoff import Offsets, character_ranges, check_flat, only_task, text_of
+from bytespan.corpora.standoff import Offsets, character_ranges, check_flat, in_document, only_task, text_of
 from bytespan.errors import CorpusError
 from bytespan.spans import ENTITIES, Document, Span
 
@@ -104,25 +104,35 @@ def _span(line: str, offsets: Offsets) -> Span:
     return span
 
 
-def write_brat(documents: Iterable[Document], directory: str | Path, *, task: str | None = None) -> int:
+def write_brat(
+    documents: Iterable[Document], directory: str | Path, *, task: str | None = None, on_error: OnError = stop
+) -> int:
     """Write NAME.txt and NAME.ann for each document into the directory, made if need be, and return how many.
 
-    NAME is the document's identifier where it can be a file's name, else its number. Raises CorpusError for a file that
-    is there already, for a label with white space and for a span that begins or ends with a line end, which brat cannot
-    hold; the documents before it stay written.
+    NAME is the document's identifier where it can be a file's name, else its number. What brat cannot hold, a label
+    with white space or a span that begins or ends with a line end, goes to `on_error`, and its document is left out.
+    Raises CorpusError for a file that is there already or cannot be written; the documents before it stay written.
     """
-    directory, count = Path(directory), 0
-    for count, document in enumerate(documents, 1):
-        chosen = only_task(document, task)
-        ranges = [] if chosen is None else character_ranges(document, chosen)
-        text = text_of(document)
-        annotations = "".join(_annotation(i, text, *item) for i, item in enumerate(ranges, 1))
+    count = 0
+    for number, document in enumerate(documents, 1):
+        try:
+            annotations = _annotations(document, task)
+        except CorpusError as error:
+            on_error(in_document(document, number, error))
+            continue
         name = str(document.identifier)
         if document.identifier is None or not _FILE_NAME.fullmatch(name):
-            name = f"{count:06}"
+            name = f"{number:06}"
         for suffix, content in ((".txt", document.data), (".ann", annotations.encode("utf-8"))):
-            _write_new(directory / f"{name}{suffix}", content)
+            _write_new(Path(directory) / f"{name}{suffix}", content)
+        count += 1
     return count
+
+
+def _annotations(document: Document, task: str | None) -> str:
+    text, chosen = text_of(document), only_task(document, task)
+    ranges = [] if chosen is None else character_ranges(document, chosen)
+    return "".join(_annotation(number, text, *item) for number, item in enumerate(ranges, 1))
 
 
 def _annotation(number: int, text: str, start: int, end: int, label: str) -> str:

@@ -101,6 +101,12 @@ def text_of(document: Document) -> str:
         ) from error
 
 
+def in_document(document: Document, number: int, error: CorpusError) -> CorpusError:
+    """The error with the document's identifier, or else its number, in front."""
+    name = number if document.identifier is None else repr(document.identifier)
+    return CorpusError(f"document {name}: {error}")
+
+
 def only_task(document: Document, task: str | None) -> str | None:
     """The task to write where a format holds one: `task`, or the document's only one, None if it has none."""
     if task is not None:

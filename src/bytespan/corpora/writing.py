@@ -7,6 +7,7 @@ from bytespan.corpora.columns import columns_of
 from bytespan.corpora.conllu import conllu_of
 from bytespan.corpora.jsonlines import SHAPES, json_line
 from bytespan.corpora.lines import OnError, stop
+from bytespan.corpora.standoff import in_document
 from bytespan.errors import ConfigError, CorpusError
 from bytespan.spans import Document
 
@@ -33,8 +34,7 @@ def write_documents(
         try:
             block = render(document)
         except CorpusError as error:
-            name = f"document {number}" if document.identifier is None else f"document {document.identifier!r}"
-            on_error(CorpusError(f"{name}: {error}"))
+            on_error(in_document(document, number, error))
             continue
         stream.write(block.encode("utf-8"))
         count += 1
