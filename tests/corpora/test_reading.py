@@ -2,9 +2,11 @@
 
 import gzip
 import io
+import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,19 @@ def test_standard_input_is_read_whatever_its_format(
     data = gzip.compress(content.encode()) if zipped else content.encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert len(list(read_documents("-"))) == count
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_read_once_and_its_format_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(CorpusError, match="pipe: is a pipe, whose format cannot be told before it is read"):
+        read_documents(path)
+    for content, format in ((JSON, "jsonl"), (COLUMNS, "conll"), (CONLLU, "conllu")):
+        writer = threading.Thread(target=path.write_text, args=[content])
+        writer.start()
+        assert len(list(read_documents(path, format=format))) == 1
+        writer.join()
 
 
 def test_errors_of_standard_input_name_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def document_of_json(value: Any) -> Document:
     if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict):
         value = value[1] | {"text": value[0]}
     if not isinstance(value, dict):
-        raise CorpusError(f"a JSON object with a text is needed, got {_shown(value)}: see the formats in the manual")
+        raise CorpusError(f'a JSON object with a text is needed, got {_shown(value)}: write {{"text": "...", ...}}')
     text = value.get("text", value.get("data"))
     if not isinstance(text, str):
         raise CorpusError(f'"text" must be a string, got {_shown(text)}: name the text so')

@@ -101,14 +101,14 @@ class Source:
 
     @contextmanager
     def rereadable(self) -> Iterator["Source"]:
-        """The same source, standard input as a temporary copy, so that it can be read twice."""
-        if self.path != STANDARD_INPUT:
+        """The same source, standard input or a pipe as a temporary copy, so that it can be read twice."""
+        if not is_stream(self.path):
             yield self
             return
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "input"
-            with copy.open("wb") as target:
-                copyfileobj(sys.stdin.buffer, target)
+            with open_bytes(self.path) as stream, copy.open("wb") as target:
+                copyfileobj(stream, target)
             yield replace(self, path=str(copy))
 
 
@@ -141,6 +141,11 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=buffer)))
         else:
             yield buffer
+
+
+def is_stream(path: str) -> bool:
+    """Whether the bytes at `path` can be read only once: standard input, or a pipe as in `<(zcat FILE)`."""
+    return path == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def check_is_file(path: str) -> None:

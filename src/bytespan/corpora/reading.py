@@ -12,7 +12,7 @@ from bytespan.corpora.brat import annotation_files, read_brat
 from bytespan.corpora.columns import DOCSTART, Columns, read_columns
 from bytespan.corpora.conllu import read_conllu
 from bytespan.corpora.jsonlines import read_json_lines
-from bytespan.corpora.lines import STANDARD_INPUT, OnError, check_is_file, open_bytes, source_of, stop
+from bytespan.corpora.lines import STANDARD_INPUT, OnError, check_is_file, is_stream, open_bytes, source_of, stop
 from bytespan.corpora.plain import read_plain
 from bytespan.errors import ConfigError, CorpusError
 from bytespan.spans import Document
@@ -87,6 +87,8 @@ def guess_format(path: str | Path, *, annotated: bool = True, encoding: str = "u
     if Path(name).is_dir():
         annotation_files(Path(name))
         return "brat"
+    if name != STANDARD_INPUT and is_stream(name):
+        raise CorpusError(f"{name}: is a pipe, whose format cannot be told before it is read: name the format")
     by_name = format_of_name(name)
     if by_name is not None and (annotated or by_name == "jsonl"):
         return by_name
@@ -98,8 +100,8 @@ def guess_format(path: str | Path, *, annotated: bool = True, encoding: str = "u
         return "text"
     if guess is None:
         raise CorpusError(
-            f"{source_of(name).name}: the format can be told neither from the name nor from the first lines: give it "
-            f"with --format ({', '.join(FORMATS)})"
+            f"{source_of(name).name}: the format can be told neither from the name nor from the first lines: name it "
+            f"({', '.join(FORMATS)})"
         )
     return guess
 

@@ -101,11 +101,11 @@ def _why_cut(word: Token, text: str, entities: list[CharacterRange]) -> str:
         if word.start < start < word.end or word.start < end < word.end:
             return (
                 f"span {text[start:end]!r} ({label}, characters {start}..{end}) cuts the token {word.form!r} "
-                f"(characters {word.start}..{word.end}): correct one of them, or fit the tokens to the spans"
+                f"(characters {word.start}..{word.end}): correct one of them, or cut the token with --fit"
             )
     return (
         f"token {word.form!r} (characters {word.start}..{word.end}) holds white space that this format cannot: "
-        "correct it, or fit the tokens to the format"
+        "correct it, or cut it with --fit"
     )
 
 
@@ -117,7 +117,7 @@ def _tagged(tokens: list[Token], entities: list[CharacterRange], *, fit: bool) -
         if not fit and (first >= last or (starts[first], ends[last - 1]) != (start, end)):
             raise CorpusError(
                 f"span at characters {start}..{end} ({label}) begins or ends with white space, which no token can: "
-                "narrow it, or fit the spans to the tokens"
+                "narrow it, also with --fit"
             )
         if first < last:
             ranges.append((first, last, label))
