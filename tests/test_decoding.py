@@ -22,7 +22,7 @@ VOCABULARY = Vocabulary(12, LABELS)
 
 
 class RandomModel:
-    """A recurrent net with random weights in plain numpy, sure of itself, and rarely of STOP."""
+    """A recurrent net with random weights in plain numpy that likes to write start, length, label in a row."""
 
     def __init__(self, seed: int, *, stop_bias: float, span_order: str = "last-first") -> None:
         self.config = ModelConfig(segment_length=12, layers=1, units=10, embedding=10, span_order=span_order)
@@ -46,8 +46,18 @@ class RandomModel:
         """The same for one symbol a row."""
         assert state.hidden.shape == (1, len(symbols), 10)
         hidden = np.stack([self.advance(row, symbol) for row, symbol in zip(state.hidden[0], symbols, strict=True)])
-        logits = np.stack([row @ self.output + self.bias for row in hidden]).astype(np.float32)
-        return logits, replace(state, hidden=hidden[None].astype(np.float32))
+        due = np.array([self.due(int(symbol)) for symbol in symbols])
+        logits = np.stack([row @ self.output + self.bias for row in hidden]) + due
+        return logits.astype(np.float32), replace(state, hidden=hidden[None].astype(np.float32))
+
+    def due(self, fed: int) -> Array:
+        """What the grammar adds to each symbol's logit after `fed`."""
+        starts, lengths, labels = VOCABULARY.first_start, VOCABULARY.first_length, VOCABULARY.first_label
+        kinds = [range(starts, lengths), range(lengths, labels), range(labels, VOCABULARY.output_size)]
+        written = fed - VOCABULARY.first_fed_output
+        before = next((i for i, kind in enumerate(kinds) if written in kind), 2)
+        added: Array = np.where(np.isin(np.arange(VOCABULARY.output_size), kinds[(before + 1) % 3]), 8.0, 0.0)
+        return added
 
     def advance(self, row: Array, symbol: int) -> Array:
         """One segment's next state."""
@@ -296,6 +306,14 @@ def test_a_document_gets_the_same_spans_in_any_company(
 
     together = predict(documents)
     assert together == [predict([data])[0] for data in documents]
+
+
+def test_the_random_model_of_these_tests_does_find_spans() -> None:
+    """Else they would compare nothing."""
+    for stop_bias in (-20.0, 4.0, 5.0):
+        model = RandomModel(0, stop_bias=stop_bias)
+        found = predict_spans(model, [bytes(range(i, i + 40)) for i in range(20)], tasks=["tokens", "entities"])
+        assert sum(len(spans) for item in found for spans in item.values()) > 20
 
 
 def test_empty_documents_have_no_spans() -> None:

@@ -1,0 +1,58 @@
+"""Generators with random weights whose writing is well formed all the same, for comparing what runs them."""
+
+from collections.abc import Mapping
+
+import torch
+
+from bytespan.config import ModelConfig
+from bytespan.neural.generate import Generator
+from bytespan.vocabulary import Vocabulary
+
+STRENGTH = 4.0
+
+
+def random_generator(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], *, seed: int) -> Generator:
+    """A model that depends wildly on every input, but writes a label after a length after a start, and seldom STOP.
+
+    Three units of every layer carry whether a start is due, a length or a label: that is, what kind of symbol was fed.
+    """
+    model = Generator(config, Vocabulary(config.segment_length, labels)).eval()
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.uniform_(-1.5, 1.5, generator=rng)
+        for lstm in (model.encoder, model.decoder):
+            if lstm is not None:
+                _carry(lstm)
+        if model.combine is not None:
+            model.combine.weight[:3] = 0
+            model.combine.weight[:3, :3] = STRENGTH * torch.eye(3)
+        _follow_grammar(model)
+    return model
+
+
+def _carry(lstm: torch.nn.LSTM) -> None:
+    """Let units 0 to 2 of each layer hold the sign of inputs 0 to 2 of this step, and nothing else."""
+    units = lstm.hidden_size
+    for layer in range(lstm.num_layers):
+        for gate, bias in enumerate((STRENGTH, -STRENGTH, 0.0, STRENGTH)):  # input, forget, cell, output
+            rows = slice(gate * units, gate * units + 3)
+            for kind in ("ih", "hh"):
+                getattr(lstm, f"weight_{kind}_l{layer}")[rows] = 0
+                getattr(lstm, f"bias_{kind}_l{layer}")[rows] = bias / 2
+        getattr(lstm, f"weight_ih_l{layer}")[2 * units : 2 * units + 3, :3] = STRENGTH * torch.eye(3)
+
+
+def _follow_grammar(model: Generator) -> None:
+    vocabulary = model.vocabulary
+    starts, lengths, labels = vocabulary.first_start, vocabulary.first_length, vocabulary.first_label
+    kinds = [slice(starts, lengths), slice(lengths, labels), slice(labels, vocabulary.output_size)]
+    model.embedding.weight[:, :3] = 0
+    model.embedding.weight[256 : vocabulary.first_fed_output + starts, 0] = 1  # after GO a start
+    for kind, after in zip(kinds, (1, 2, 0), strict=True):
+        fed = slice(vocabulary.first_fed_output + kind.start, vocabulary.first_fed_output + kind.stop)
+        model.embedding.weight[fed, after] = 1
+    model.output.weight[:, :3] = 0
+    for kind, due in zip(kinds, (0, 1, 2), strict=True):
+        model.output.weight[kind, due] = 3 * STRENGTH
+    model.output.bias[0] = 2 * STRENGTH  # STOP comes when all starts have little to say
