@@ -32,8 +32,8 @@ def tag_documents(
 def group_documents(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Consecutive documents in groups that are worth a batch.
 
-    The first group is a single document and each may be four times as large as the one before, so that the first results
-    come at once and the reader is never far ahead of the consumer. Lazy: a group is read when it is asked for.
+    The first group is a single document and each may be four times as large as the one before, so that the first
+    results come at once and the reader is never far ahead of the consumer. Lazy: a group is read when it is asked for.
     """
     group: list[Document] = []
     size, most = 0, 1
