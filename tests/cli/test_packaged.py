@@ -1,0 +1,29 @@
+"""The model that comes with bytespan."""
+
+import json
+from pathlib import Path
+
+from cli.conftest import Run
+
+LANGUAGES = Path(__file__).parent.parent.parent / "examples" / "languages.txt"
+
+
+def test_the_packaged_model_finds_words_and_names_in_every_language_of_the_sample(run: Run) -> None:
+    ended = run("tag", "--format", "jsonl", LANGUAGES)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    answers = [json.loads(line) for line in ended.stdout.splitlines()]
+    texts = LANGUAGES.read_text(encoding="utf-8").split("\n")
+    assert len(answers) == len(texts) - 1
+    for answer, text in zip(answers, texts, strict=False):
+        assert bool(answer["tokens"]) == bool(text)
+    assert sum(bool(answer["entities"]) for answer in answers) >= 10
+
+
+def test_the_packaged_model_says_what_it_is(run: Run) -> None:
+    ended = run("info", "--json")
+    info = json.loads(ended.stdout)
+    assert info["labels"].keys() == {"tokens", "entities"}
+    assert info["languages"]
+    assert info["licence"] != "unknown"
+    assert info["training_data"]
+    assert info["scores"]

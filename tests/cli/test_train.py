@@ -1,0 +1,67 @@
+"""`bytespan train`, `export` and `info`: from annotated files to a model that tags."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Run
+
+ANNOTATED = "Ada B-PER\nsings O\n\nin O\nRome B-LOC\n\n"
+SETTINGS = ("--set", "train.steps=4", "--set", "train.batch_size=4", "--set", "train.dev_every=2")
+
+
+@pytest.fixture
+def trained(run: Run, tmp_path: Path) -> Path:
+    """A run directory of a training that learnt next to nothing."""
+    (tmp_path / "gold.conll").write_text(ANNOTATED, encoding="utf-8")
+    ended = run(
+        "train", "--train", "gold.conll", "--dev", "gold.conll", "--output", "run", "--preset", "tiny", *SETTINGS
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == ""
+    assert "step 2" in ended.stderr
+    assert "step 4" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    return tmp_path / "run"
+
+
+def test_a_trained_model_tags_and_can_be_exported(run: Run, trained: Path, tmp_path: Path) -> None:
+    assert run("tag", "--model", trained / "model", "--format", "jsonl", stdin="Ada").returncode == 0
+    ended = run(
+        "export", trained, "small.zip", "--precision", "int8", "--name", "small", "--language", "en",
+        "--licence", "MIT", "--training-data", "two sentences (MIT)", "--score", "two sentences F1=0.5", "--no-weights",
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    info = json.loads(run("info", "small.zip", "--json").stdout)
+    assert info["labels"] == {"entities": ["LOC", "PER"]}
+    assert {key: info[key] for key in ("name", "languages", "licence", "precision", "training_data", "scores")} == {
+        "name": "small", "languages": ["en"], "licence": "MIT", "precision": "int8",
+        "training_data": ["two sentences (MIT)"], "scores": {"two sentences F1": 0.5},
+    }  # fmt: skip
+    assert "weights.safetensors" not in info["bytes"]
+    shown = run("info", "small.zip").stdout
+    assert "entities    LOC, PER" in shown
+    assert "small 1" in shown
+    assert run("info", "small.zip", "--card").stdout.startswith("# small 1\n")
+    answer = json.loads(run("tag", "-m", "small.zip", "-f", "jsonl", stdin="Ada sings").stdout)
+    assert (answer["id"], answer["tokens"]) == (1, [])
+
+
+def test_a_card_may_be_written_by_hand(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "card.md").write_text("# By hand\n", encoding="utf-8")
+    assert run("export", trained / "last", "out", "--card", "card.md").returncode == 0
+    assert run("info", "out", "--card").stdout == "# By hand\n"
+    ended = run("export", trained, "out", "--card", "absent.md")
+    assert (ended.returncode, ended.stderr) == (
+        1, "bytespan: absent.md: cannot be read as the card: No such file or directory\n"
+    )  # fmt: skip
+    ended = run("export", trained, "out", "--score", "high")
+    assert (ended.returncode, ended.stderr[:24]) == (1, "bytespan: --score high: ")
+
+
+def test_unknown_settings_are_named_before_anything_is_read(run: Run) -> None:
+    ended = run("train", "--train", "absent.conll", "--output", "run", "--set", "train.stepps=1")
+    assert ended.returncode == 1
+    assert "train.stepps; did you mean 'steps'?" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
