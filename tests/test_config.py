@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytespan.config import (
-    PAPER_SGD,
     PRESETS,
     CorpusConfig,
     ModelConfig,
@@ -19,7 +18,6 @@ from bytespan.config import (
     TrainConfig,
     config_from_json,
     config_to_json,
-    defaults_of,
     override,
     read_recipe,
 )
@@ -107,7 +105,7 @@ def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
         ("[train]\ndropout = 1.0", "train.dropout must be in 0..1, below 1, got 1.0"),
         ("[train]\nlearning_rate = nan", "train.learning_rate must be above 0, got nan"),
         ("[train]\noptimizer = 'adam'", "train.optimizer must be one of adamw, sgd, got 'adam'"),
-        ("[train]\nfirst_length = 8", "train.first_length needs train.growth_steps"),
+        ("[train]\nfirst_length = 0", "train.first_length must be at least 1, got 0"),
         ("[train]\nhalve_every = 0", "train.halve_every must be at least 1, got 0"),
         ("[train]\nwarmup_steps = -1", "train.warmup_steps must be at least 0, got -1"),
         ("[[corpus]]\ntrain = 'a.conll'", "corpus.train must be tuple"),
@@ -150,11 +148,6 @@ def test_override_of_the_preset_starts_from_that_preset() -> None:
     assert changed.model == replace(PRESETS["tiny"], units=8)
 
 
-def test_overrides_are_checked_together_so_their_order_does_not_matter() -> None:
-    changed = override(Recipe(), ["train.first_length=8", "train.growth_steps=100"])
-    assert (changed.train.first_length, changed.train.growth_steps) == (8, 100)
-
-
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -170,18 +163,7 @@ def test_an_override_that_cannot_be_used_is_named(assignment: str, message: str)
         override(Recipe(), [assignment])
 
 
-def test_defaults_are_those_of_the_fields() -> None:
-    assert defaults_of(ModelConfig) == {item.name: item.default for item in fields(ModelConfig)}
-    assert defaults_of(TrainConfig)["byte_dropout"] == TrainConfig().byte_dropout
-
-
 def test_presets_are_the_shapes_of_the_paper() -> None:
     paper: dict[str, Any] = config_to_json(PRESETS["paper"])
     assert (paper["segment_length"], paper["layers"], paper["units"], paper["embedding"]) == (60, 4, 320, 320)
     assert (paper["input_order"], paper["span_order"]) == ("forward", "last-first")
-    assert (PAPER_SGD.optimizer, PAPER_SGD.learning_rate, PAPER_SGD.batch_size, PAPER_SGD.clip_norm) == (
-        "sgd",
-        0.3,
-        128,
-        5,
-    )

@@ -22,7 +22,7 @@ from bytespan.vocabulary import DROP, FIRST_GO, STOP, Vocabulary
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=8, layers=1, units=8, embedding=8)
-TRAIN = TrainConfig(batch_size=16, dropout=0, byte_dropout=0)
+TRAIN = TrainConfig(batch_size=16, byte_dropout=0, words_fraction=0, growth_steps=0, short_fraction=0)
 VOCABULARY = Vocabulary(8, corpus.LABELS)
 
 

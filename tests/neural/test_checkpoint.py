@@ -25,7 +25,7 @@ from bytespan.vocabulary import Vocabulary
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=8, layers=1, units=8, embedding=8)
-TRAIN = TrainConfig(steps=6, batch_size=8, auxiliary_weight=0.5)
+TRAIN = TrainConfig(steps=6, batch_size=8, growth_steps=0)
 VOCABULARY = Vocabulary(8, corpus.LABELS)
 
 

@@ -25,7 +25,7 @@ from neural import corpus
 MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)
 TRAIN = TrainConfig(
     steps=60, batch_size=16, learning_rate=1e-2, warmup_steps=5, dropout=0.1, byte_dropout=0.1, auxiliary_weight=0.5,
-    words_fraction=0.3, dev_every=25, checkpoint_every=10,
+    words_fraction=0.3, growth_steps=30, short_fraction=0, dev_every=25, checkpoint_every=10,
 )  # fmt: skip
 
 RECIPE = """
@@ -112,7 +112,7 @@ def test_two_processes_give_the_result_of_one(data: Path) -> None:
 
 
 def test_run_directory_holds_logs_checkpoints_pictures_and_a_model_that_tags(data: Path) -> None:
-    wanted = recipe(data, replace(TRAIN, words_fraction=0.3))
+    wanted = recipe(data)
     records = list(run_training(wanted, data / "run", data=Path()))
     package = export_run(data / "run", wanted)
     assert [record.step for record in records] == list(range(1, 61))

@@ -19,7 +19,7 @@ from neural import corpus
 MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)
 TRAIN = TrainConfig(
     steps=600, batch_size=32, learning_rate=1e-2, warmup_steps=20, decay_steps=200, dropout=0, byte_dropout=0,
-    dev_every=300,
+    auxiliary_weight=0, words_fraction=0, growth_steps=0, short_fraction=0, dev_every=300,
 )  # fmt: skip
 DEV = [DevCorpus("toy", tuple(corpus.documents()))]
 
@@ -127,7 +127,7 @@ def test_learning_rate_rises_stays_and_falls() -> None:
 
 
 def test_papers_rate_is_halved_in_the_second_half() -> None:
-    config = TrainConfig(steps=100, learning_rate=0.3, warmup_steps=0, halve_every=20)
+    config = TrainConfig(steps=100, learning_rate=0.3, warmup_steps=0, decay_steps=0, halve_every=20)
     assert [learning_rate_at(step, config) for step in (0, 50, 69, 70, 90)] == [0.3, 0.3, 0.3, 0.15, 0.075]
 
 

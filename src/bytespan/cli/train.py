@@ -1,122 +1,149 @@
 """`bytespan train`: annotated files in, a run directory and a model package out."""
 
+from __future__ import annotations
+
 import logging
-from contextlib import nullcontext
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bytespan.config import CorpusConfig, Recipe, model_from_table, override, read_recipe
+from bytespan.cli.options import Debug, Threads
 from bytespan.errors import import_extra
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bytespan.config import Recipe
+    from bytespan.neural.training import StepRecord
 
 logger = logging.getLogger(__name__)
 
-EXAMPLE = """Example:
-
-bytespan train --train train.conll --dev dev.conll --output runs/mine
-
-bytespan tag --model runs/mine/model text.txt
-"""
+DEFAULT_PRESET = "paper-1m"
 
 
 def train(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run directory; a run that stands there is resumed.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Run directory; a run that was stopped there goes on.",
+            show_default=False,
+        ),
+    ],
     train_files: Annotated[
-        list[str] | None, typer.Option("--train", help="Annotated file to train on; may be given many times.")
+        list[str] | None, typer.Option("--train", metavar="FILE", help="Annotated file to train on; repeat for more.")
     ] = None,
     dev_files: Annotated[
-        list[str] | None, typer.Option("--dev", help="Annotated file that chooses the best checkpoint.")
+        list[str] | None,
+        typer.Option("--dev", metavar="FILE", help="Annotated file that chooses the best checkpoint; repeat for more."),
     ] = None,
-    recipe_path: Annotated[
-        Path | None, typer.Option("--recipe", help="TOML file with [model], [train] and [[corpus]].")
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", metavar="TOML", help="File with [model], [train] and [[corpus]] tables.")
     ] = None,
-    data: Annotated[Path, typer.Option(help="Folder that the recipe's file names count from.")] = Path(),
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Folder that file names in the recipe count from.")
+    ] = Path(),
     preset: Annotated[
-        str | None, typer.Option(help="Shape of the model where no recipe says it: paper, paper-1m, tiny. [paper-1m]")
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Shape of the model: paper, paper-1m or tiny.",
+            show_default=f"the recipe's, else {DEFAULT_PRESET}",
+        ),
     ] = None,
     initial: Annotated[
-        Path | None, typer.Option("--init", help="Checkpoint or model package of the same shape to start from.")
+        Path | None,
+        typer.Option(
+            "--init", metavar="MODEL", help="Start from the weights of a checkpoint or package of that shape."
+        ),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting of the recipe, e.g. train.steps=20000.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, e.g. train.steps=5000; repeat for more."),
     ] = None,
-    device: Annotated[str, typer.Option(help="torch device: cpu or cuda.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; all cores if not given.")] = None,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="torch device: cpu or cuda.")] = "cpu",
+    threads: Threads = None,
+    debug: Debug = False,
 ) -> None:
-    """Train a model from annotated files, or go on with a run that was stopped."""
+    """Train a model from annotated files, or go on with a run that was stopped.
+
+    The run directory gets checkpoints (last, best), losses (log.csv), development scores (dev.csv), TensorBoard events
+    and, at the end, curves.png and the package to tag with (model). Killed at any moment, the same command goes on with
+    the same losses. For several processes start it with torchrun.
+
+    Example: bytespan train --train train.conll --dev dev.conll --output runs/mine
+    """
     import_extra("torch", extra="train", purpose="bytespan train")
-    recipe = _recipe(recipe_path, train_files or [], dev_files or [], preset, settings or [])
+    wanted = _recipe(recipe, train_files or [], dev_files or [], preset, settings or [])
     from bytespan.neural import runs
 
     runs.prepare(device=device, threads=threads)
-    records = runs.run_training(recipe, output, data=data, initial=initial, device=device)
-    with _progress(recipe.train.steps) if runs.is_first_process() else nullcontext(_Silent()) as progress:
+    records = runs.run_training(wanted, output, data=data, initial=initial, device=device)
+    if not runs.is_first_process():
+        for _ in records:
+            pass
+        return
+    with _Progress(wanted.train.steps) as progress:
         for record in records:
             progress.show(record)
-    if runs.is_first_process():
-        package = runs.export_run(output, recipe)
-        logger.info("model package: %s", package)
+    package = runs.export_run(output, wanted)
+    logger.info("tag with: bytespan tag --model %s", package)
 
 
 def _recipe(
     path: Path | None, train_files: list[str], dev_files: list[str], preset: str | None, settings: list[str]
 ) -> Recipe:
-    if path is None:
-        recipe = Recipe(model=model_from_table({"preset": preset or "paper-1m"}, source="--preset"))
-    else:
+    """The recipe file's settings with those of the command line, all checked before any data is read."""
+    from bytespan.config import CorpusConfig, Recipe, model_from_table, override, read_recipe
+
+    recipe = Recipe(model=model_from_table({"preset": DEFAULT_PRESET}, source="--preset"))
+    if path is not None:
         recipe = read_recipe(path)
-        if preset:
-            recipe = replace(recipe, model=model_from_table({"preset": preset}, source="--preset"))
+    if preset is not None:
+        recipe = replace(recipe, model=model_from_table({"preset": preset}, source="--preset"))
     if train_files or dev_files:
-        corpus = CorpusConfig(train=tuple(train_files), dev=tuple(dev_files))
-        recipe = replace(recipe, corpora=(*recipe.corpora, corpus))
+        # Files of the command line count from the working directory, whatever --data says.
+        files = [tuple(str(Path(name).absolute()) for name in names) for names in (train_files, dev_files)]
+        recipe = replace(recipe, corpora=(*recipe.corpora, CorpusConfig(train=files[0], dev=files[1])))
     return override(recipe, settings)
 
 
-class _Silent:
-    """Shows nothing: for all processes but the first."""
-
-    def show(self, record: Any) -> None:
-        """Nothing."""
-
-
 class _Progress:
-    """A progress bar on standard error, and a line a development score."""
+    """A progress bar on standard error if that is a terminal; a line a development score in any case."""
 
     def __init__(self, steps: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.console = Console(stderr=True)
-        self.steps = steps
-        self.bar = Progress(
-            BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
-            console=self.console, disable=not self.console.is_terminal,
-        )  # fmt: skip
+        self.console = Console(stderr=True, width=None if sys.stderr.isatty() else 200, highlight=False)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
         self.row = self.bar.add_task("starting", total=steps)
         self.loss: float | None = None
         self.dev = ""
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> _Progress:
         self.bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
 
-    def show(self, record: Any) -> None:
-        """Move the bar to a `StepRecord`."""
+    def show(self, record: StepRecord) -> None:
+        """Move the bar to a step; its loss is averaged over about the last 50 steps."""
         self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
-        rate = record.bytes_read / record.step_s / 1000
         if record.dev is not None:
             self.dev = f"  dev {record.dev.mean:.2f}"
             rows = ", ".join(f"{name} {task} {score.main:.2f}" for (name, task), score in record.dev.scores.items())
-            best = "  (best)" if record.dev.is_best else ""
-            self.console.print(f"step {record.step}  loss {self.loss:.3f}  dev {record.dev.mean:.2f}: {rows}{best}")
+            best = " (best)" if record.dev.is_best else ""
+            self.console.print(f"step {record.step}  loss {self.loss:.3f}  dev {record.dev.mean:.2f}{best}: {rows}")
+        rate = record.bytes_read / record.step_s / 1000
         self.bar.update(self.row, completed=record.step, description=f"loss {self.loss:.3f}  {rate:.1f} kB/s{self.dev}")
-
-
-def _progress(steps: int) -> _Progress:
-    return _Progress(steps)

@@ -132,7 +132,7 @@ class SegmentSampler:
         self.vocabulary, self.model, self.train = vocabulary, model, train
         annotated = [(doc.data, task, spans) for doc in documents if doc.data for task, spans in doc.spans.items()]
         self.gold = _SourceSet([_Source(*item) for item in annotated])
-        sparse = [(data, spans) for data, task, spans in annotated if task != TOKENS] if train.words_fraction else []
+        sparse = [(data, spans) for data, task, spans in annotated if task != TOKENS and WORDS in vocabulary.labels]
         self.words = _SourceSet([_Source(data, WORDS, words_of(data, spans)) for data, spans in sparse])
         self._pool: tuple[int, list[Batch]] = (-1, [])
 
@@ -146,7 +146,7 @@ class SegmentSampler:
     def segment_length_at(self, step: int) -> int:
         """Bytes in a segment at a step: short segments first, where the train config asks for that."""
         longest = self.model.segment_length
-        first = min(self.train.first_length or longest, longest)
+        first = min(self.train.first_length, longest)
         return first + int((longest - first) * growth_at(step, self.train))
 
     def _draw_pool(self, number: int) -> list[Batch]:

@@ -61,8 +61,8 @@ class Generator(nn.Module):
 
         Orthogonal: embeddings normal with variance 1, recurrent matrices orthogonal a gate, input matrices uniform with
         the variance that keeps the signal's (Glorot), the forget gates' biases raised by 1. Uniform +-0.08 shrinks the
-        signal so much through four layers that the loss stood still at 3.5 a symbol where this came to 1.4 (700 steps, UD
-        English); embeddings in +-0.08 alone left the encoder blind to which letters it reads.
+        signal so much through four layers that the loss stood still at 3.5 a symbol where this came to 1.4 (English,
+        700 steps); embeddings in +-0.08 alone left the encoder blind to which letters it reads.
         """
         with torch.no_grad():
             for name, parameter in self.named_parameters():
