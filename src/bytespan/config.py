@@ -86,8 +86,8 @@ class TrainConfig:
     """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout")."""
     byte_dropout: float = 0.2
     """Probability of replacing each input byte by DROP (paper, the same section)."""
-    auxiliary_weight: float = 0.5
-    """Weight of the loss that asks each encoder state for the last span that ended before it."""
+    auxiliary_weight: float = 1.0
+    """Weight of the loss that asks the encoder, behind each span, for the span's label."""
     words_fraction: float = 0.5
     """Fraction of segments for which all words are to be written instead of the spans of a task such as entities."""
     first_length: int = 12

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bytespan.codec import decode, encode
+from bytespan.codec import decode
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.neural.batches import (
     BATCHES_PER_POOL,
@@ -72,7 +72,7 @@ def test_batch_depends_on_the_step_alone() -> None:
     straight, resumed = make_sampler(), make_sampler()
     before = [straight.batch(step) for step in range(BATCHES_PER_POOL + 3)]
     for step in (BATCHES_PER_POOL + 2, 5):
-        for name in ("inputs", "lengths", "fed", "targets", "last_spans"):
+        for name in ("inputs", "lengths", "fed", "targets", "ended"):
             np.testing.assert_array_equal(getattr(resumed.batch(step), name), getattr(before[step], name))
 
 
@@ -94,20 +94,20 @@ def test_fed_symbols_are_go_and_then_the_target_one_step_later() -> None:
         assert written[-1] == STOP
 
 
-def test_last_spans_are_those_that_ended_before_each_byte() -> None:
-    data, spans = b"Ana saw ", [Span(0, 3, "PROPN"), Span(4, 7, "VERB")]
-    sampler = make_sampler()
-    rows = sampler._last_spans(encode(spans, VOCABULARY, task="tokens"), len(data)).tolist()
-    first = VOCABULARY.label_symbol("tokens", "PROPN") - VOCABULARY.first_label + 1
-    second = VOCABULARY.label_symbol("tokens", "VERB") - VOCABULARY.first_label + 1
-    none = [IGNORED, IGNORED, 0]
-    assert rows == [none] * 3 + [[0, 3, first]] * 4 + [[4, 3, second]]
+def test_ended_labels_stand_at_the_byte_behind_each_span_of_the_target() -> None:
+    batch = make_sampler().batch(2)
+    for (_, task, spans), ended in zip(segments_of(batch), batch.ended.tolist(), strict=True):
+        labels = {span.end: VOCABULARY.label_symbol(task, span.label) - VOCABULARY.first_label for span in spans}
+        assert ended == [labels.get(at, IGNORED) for at in range(8)]
 
 
 def test_reversed_input_keeps_the_targets_in_reading_order() -> None:
     forward, backward = make_sampler(), make_sampler(model=replace(MODEL, input_order="reversed"))
     np.testing.assert_array_equal(forward.batch(0).inputs[:, ::-1], backward.batch(0).inputs)
     np.testing.assert_array_equal(forward.batch(0).targets, backward.batch(0).targets)
+    for (_, task, spans), ended in zip(segments_of(forward.batch(0)), backward.batch(0).ended.tolist(), strict=True):
+        labels = {8 - s.start: VOCABULARY.label_symbol(task, s.label) - VOCABULARY.first_label for s in spans}
+        assert ended == [labels.get(at, IGNORED) for at in range(8)]
 
 
 def test_span_fraction_draws_more_windows_that_hold_a_span() -> None:

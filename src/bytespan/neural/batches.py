@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +46,12 @@ class Batch:
     targets: NDArray[np.int64]
     """(B, T) gold output symbols, IGNORED after STOP."""
 
-    last_spans: NDArray[np.int64]
-    """(B, K, 3) start, length, label + 1 of the last span that ended before each byte; IGNORED, IGNORED, 0 if none."""
+    ended: NDArray[np.int64]
+    """(B, K) label, from the vocabulary's first, of the span read to its end just before each byte; IGNORED if none."""
 
     def rows(self, part: slice) -> "Batch":
         """Some of the segments."""
-        return Batch(self.inputs[part], self.lengths[part], self.fed[part], self.targets[part], self.last_spans[part])
+        return Batch(self.inputs[part], self.lengths[part], self.fed[part], self.targets[part], self.ended[part])
 
 
 def growth_at(step: int, config: TrainConfig) -> float:
@@ -179,25 +179,29 @@ class SegmentSampler:
         inputs = np.zeros((len(segments), int(lengths.max())), np.int64)
         targets = np.full((len(segments), steps), IGNORED, np.int64)
         fed = np.full((len(segments), steps), self.vocabulary.first_fed_output + STOP, np.int64)
-        last_spans = np.full((*inputs.shape, 3), IGNORED, np.int64)
+        ended = np.full(inputs.shape, IGNORED, np.int64)
         for row, (window, target) in enumerate(segments):
             inputs[row, : lengths[row]] = window.source.symbols[window.start : window.end]
             targets[row, : len(target)] = target
             fed[row, 0] = self.vocabulary.go(window.source.task)
             fed[row, 1 : len(target)] = self.vocabulary.first_fed_output + np.array(target[:-1], np.int64)
-            last_spans[row, : lengths[row]] = self._last_spans(target, int(lengths[row]))
+            for at, label in self._ends(target, int(lengths[row])):
+                ended[row, at] = label
         dropped = rng.random(inputs.shape) < byte_dropout
         inputs[dropped & (np.arange(inputs.shape[1]) < lengths[:, None])] = DROP
         if self.model.input_order == "reversed":
             inputs = reverse_segments(inputs, lengths)
-        return Batch(inputs, lengths, fed, targets, last_spans)
+        return Batch(inputs, lengths, fed, targets, ended)
 
-    def _last_spans(self, target: list[int], length: int) -> NDArray[np.int64]:
-        first = np.array([self.vocabulary.first_start, self.vocabulary.first_length, self.vocabulary.first_label - 1])
-        spans = np.array(target[:-1], np.int64).reshape(-1, 3) - first
-        spans = spans[np.argsort(spans[:, 0] + spans[:, 1], kind="stable")]
-        last = np.searchsorted(spans[:, 0] + spans[:, 1], np.arange(length), side="right") - 1
-        return np.concatenate([spans, [[IGNORED, IGNORED, 0]]])[last]
+    def _ends(self, target: list[int], size: int) -> Iterator[tuple[int, int]]:
+        """(place of the next byte that is read, label) behind each span of a target, unless the segment ends there."""
+        vocabulary = self.vocabulary
+        for start, length, label in zip(target[0:-1:3], target[1:-1:3], target[2:-1:3], strict=True):
+            first = start - vocabulary.first_start
+            end = first + length - vocabulary.first_length
+            at = size - first if self.model.input_order == "reversed" else end
+            if at < size:
+                yield at, label - vocabulary.first_label
 
 
 def words_of(data: bytes, spans: Iterable[Span]) -> list[Span]:

@@ -137,17 +137,15 @@ class Generator(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """Asks each encoder state for the last span that had ended before its byte: start, length and label.
+    """Asks the encoder, at the byte behind each span, for the label of that span.
 
-    It is what a decoder would have to write first if the segment ended there, so it teaches the encoder at every byte,
-    by the shortest way, what the decoder's own loss teaches it once a segment. Training only: no package holds it.
+    The decoder's own loss reaches the encoder only through the one state at the segment's end, and teaches it first
+    where spans lie; this one teaches it what they are, by the shortest way. Training only: no package holds it.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
-        numbers = vocabulary.segment_length + 1
-        self.sizes = [numbers, numbers, vocabulary.output_size - vocabulary.first_label + 1]
-        self.output = nn.Linear(config.units, sum(self.sizes))
+        self.output = nn.Linear(config.units, vocabulary.output_size - vocabulary.first_label)
 
     def initialize(self, rng: torch.Generator) -> None:
         """Draw all weights afresh, uniform in +-0.08."""
@@ -156,13 +154,9 @@ class AuxiliaryHead(nn.Module):
                 parameter.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=rng)
 
     def loss(self, encoded: Tensor, gold: Tensor) -> Tensor:
-        """Summed cross-entropy of (K, B, H) states against (B, K, 3) gold numbers, -100 where nothing is asked."""
-        parts = self.output(encoded).float().split(self.sizes, dim=2)
-        losses = [
-            nn.functional.cross_entropy(part.flatten(0, 1), gold[:, :, i].t().flatten(), reduction="sum")
-            for i, part in enumerate(parts)
-        ]
-        return torch.stack(losses).sum()
+        """Summed cross-entropy of (K, B, H) states against (B, K) labels, -100 where no span has just ended."""
+        logits = self.output(encoded).float().flatten(0, 1)
+        return nn.functional.cross_entropy(logits, gold.t().flatten(), reduction="sum")
 
 
 def transplant(model: Generator, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:

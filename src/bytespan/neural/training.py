@@ -44,7 +44,7 @@ class StepRecord:
     loss: float
     """Mean cross-entropy an output symbol, in nats."""
     auxiliary_loss: float
-    """Mean cross-entropy of the auxiliary head an input byte, in nats; 0 if it is off."""
+    """Mean cross-entropy of the auxiliary head a span, in nats; 0 if it is off."""
     learning_rate: float
     segment_length: int
     """Bytes in the longest segment of the batch."""
@@ -105,7 +105,7 @@ def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfi
     rng = torch.Generator(device).manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
     dropout = DropoutPlan(config.dropout * growth_at(step, config), rng, rows=rows, total=total)
     part = batch.rows(rows)
-    symbols, bytes_read = int((batch.targets != IGNORED).sum()), int(batch.lengths.sum())
+    symbols, ended = (int((array != IGNORED).sum()) for array in (batch.targets, batch.ended))
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         inputs, lengths, fed = (_tensor(array, device) for array in (part.inputs, part.lengths, part.fed))
         logits, encoded = state.model(inputs, lengths, fed, dropout)
@@ -114,8 +114,8 @@ def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfi
         logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum"
     ) / symbols  # fmt: skip
     auxiliary = torch.zeros((), device=device)
-    if config.auxiliary_weight:
-        auxiliary = state.auxiliary.loss(encoded.float(), _tensor(part.last_spans, device)) / bytes_read
+    if config.auxiliary_weight and ended:
+        auxiliary = state.auxiliary.loss(encoded.float(), _tensor(part.ended, device)) / max(ended, 1)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate_at(step, config)
     state.optimizer.zero_grad(set_to_none=True)
