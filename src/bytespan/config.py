@@ -136,6 +136,8 @@ class CorpusConfig:
     """Files to train on."""
     dev: tuple[str, ...] = ()
     """Files to score on while training."""
+    natural: bool = False
+    """Whether to give the training text natural spacing, for files that set every token off by a space."""
     name: str = ""
     """Short name for tables, e.g. the language; the first file's folder if empty."""
 

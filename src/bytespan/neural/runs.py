@@ -17,6 +17,7 @@ import torch.distributed as distributed
 
 from bytespan.config import CorpusConfig, Recipe, TrainConfig
 from bytespan.corpora.reading import read_documents
+from bytespan.corpora.spacing import close_up
 from bytespan.errors import ConfigError, import_extra
 from bytespan.neural.batches import OUTSIDE, WORDS, SegmentSampler
 from bytespan.neural.checkpoint import (
@@ -67,7 +68,8 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
     dev: list[DevCorpus] = []
     for corpus in corpora:
         for name in corpus.train:
-            documents += read_documents(data / name)
+            members = read_documents(data / name)
+            documents += map(close_up, members) if corpus.natural else members
         members = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if members:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(members)))
