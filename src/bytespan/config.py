@@ -136,10 +136,10 @@ class CorpusConfig:
     """Files to train on."""
     dev: tuple[str, ...] = ()
     """Files to score on while training."""
-    natural: bool = False
-    """Whether to give the training text natural spacing, for files that set every token off by a space."""
     name: str = ""
     """Short name for tables, e.g. the language; the first file's folder if empty."""
+    natural: bool = False
+    """Whether to give the training text natural spacing, for files that set every token off by a space."""
 
 
 @dataclass(frozen=True, slots=True)
