@@ -20,7 +20,9 @@ from bytespan.neural.checkpoint import (
     new_state,
     save_checkpoint,
 )
+from bytespan.neural.export import export_package
 from bytespan.neural.training import train
+from bytespan.package import Provenance
 from bytespan.vocabulary import Vocabulary
 from neural import corpus
 
@@ -107,15 +109,20 @@ def test_damaged_checkpoint_is_refused_by_name(tmp_path: Path, name: str, damage
     assert "\n" not in str(caught.value)
 
 
-def test_initial_weights_come_from_another_label_set_by_meaning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["checkpoint", "package", "package.zip"])
+def test_initial_weights_come_from_another_label_set_by_meaning(tmp_path: Path, kind: str) -> None:
     source = trained()
-    save_checkpoint(tmp_path / "old", source, TRAIN, resumable=False)
+    if kind == "checkpoint":
+        save_checkpoint(tmp_path / kind, source, TRAIN, resumable=False)
+    else:
+        export_package(source.model, tmp_path / kind, provenance=Provenance("old"))
     vocabulary = Vocabulary(8, {"entities": ("DATE", "LOC", "PER")})
     state = new_state(MODEL, vocabulary, replace(TRAIN, seed=9))
-    initialize_from(state, tmp_path / "old")
+    initialize_from(state, tmp_path / kind)
     new_row = vocabulary.label_symbol("entities", "PER")
     old_row = VOCABULARY.label_symbol("entities", "PER")
-    torch.testing.assert_close(state.model.output.weight[new_row], source.model.output.weight[old_row])
+    found, wanted = state.model.output.weight[new_row], source.model.output.weight[old_row]
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)  # packages hold 16 bits
 
 
 def test_initial_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
@@ -123,6 +130,12 @@ def test_initial_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     state = new_state(replace(MODEL, units=12), VOCABULARY, TRAIN)
     with pytest.raises(ModelError, match="units=8"):
         initialize_from(state, tmp_path / "old")
+
+
+def test_initial_weights_are_not_found_in_a_package_for_tagging_only(tmp_path: Path) -> None:
+    export_package(trained().model, tmp_path / "model", provenance=Provenance("old"), with_weights=False)
+    with pytest.raises(ModelError, match="packaged without weights"):
+        initialize_from(new_state(MODEL, VOCABULARY, TRAIN), tmp_path / "model")
 
 
 def test_only_a_strictly_higher_score_is_a_new_best() -> None:

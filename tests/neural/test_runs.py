@@ -17,7 +17,7 @@ from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError
 from bytespan.neural.checkpoint import load_model
 from bytespan.neural.curves import STEP_COLUMNS, draw_curves, read_rows
-from bytespan.neural.runs import export_run, run_training
+from bytespan.neural.runs import export_run, read_corpora, run_training
 from bytespan.package import read_package
 from bytespan.tagger import load
 from neural import corpus
@@ -144,6 +144,14 @@ def test_run_without_annotated_documents_is_refused(data: Path) -> None:
     nothing = Recipe(MODEL, TRAIN, (CorpusConfig(train=(str(data / "plain.jsonl"),)),))
     with pytest.raises(ConfigError, match="no annotated training document"):
         next(run_training(nothing, data / "run", data=Path()))
+
+
+def test_corpus_gets_natural_spacing_where_the_recipe_asks_for_it(data: Path) -> None:
+    (data / "spaced.conll").write_text("Ana B-PER\n, O\nBo B-PER\n\n")
+    corpora = [CorpusConfig(train=("spaced.conll",), natural=natural) for natural in (False, True)]
+    spaced, natural = (read_corpora([corpus], data=data, dev_bytes=100).train[0] for corpus in corpora)
+    assert (spaced.text, natural.text) == ("Ana , Bo", "Ana, Bo")
+    assert [entity.text for entity in natural.entities] == ["Ana", "Bo"]
 
 
 def test_curves_name_every_corpus_and_need_a_runs_log(data: Path) -> None:

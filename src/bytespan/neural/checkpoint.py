@@ -19,7 +19,7 @@ from torch import Tensor
 from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_to_json
 from bytespan.errors import ModelError
 from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
-from bytespan.package import write_directory
+from bytespan.package import read_package, write_directory
 from bytespan.vocabulary import Vocabulary
 
 CHECKPOINT_VERSION = 1
@@ -149,14 +149,26 @@ def _load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], path: 
 
 
 def initialize_from(state: TrainingState, path: Path) -> None:
-    """Start from the weights of a checkpoint or a model package; symbols that both know keep what they learnt."""
-    config, labels = _read_json(path / "config.json"), _read_json(path / "labels.json")
-    shape = config_from_json(ModelConfig, config["model"], source=str(path / "config.json"), table="model")
+    """Start from the weights of a checkpoint or a model package; symbols that both know keep what they learnt.
+
+    Raises ModelError for one that is damaged, holds no weights to train on, or has another shape.
+    """
+    shape, vocabulary, weights = _read_weights(path)
     wanted = state.model.config
     if replace(shape, segment_length=wanted.segment_length) != wanted:
         raise ModelError(f"{path}: its shape is {shape}, not {wanted}: give the recipe the same [model] settings")
-    vocabulary = Vocabulary(shape.segment_length, {task: tuple(members) for task, members in labels.items()})
-    transplant(state.model, _read_tensors(path / "weights.safetensors"), vocabulary)
+    transplant(state.model, weights, vocabulary)
+
+
+def _read_weights(path: Path) -> tuple[ModelConfig, Vocabulary, Mapping[str, Tensor]]:
+    if path.is_dir() and "checkpoint_version" in _read_json(path / "config.json"):
+        model, _ = load_model(path)
+        return model.config, model.vocabulary, model.state_dict()
+    package = read_package(path)
+    if package.weights is None:
+        raise ModelError(f"{path}: packaged without weights to train on: start from its checkpoint")
+    weights = _parse_tensors(package.weights, path)
+    return package.config, package.vocabulary, weights
 
 
 def _training_tensors(state: TrainingState) -> dict[str, Tensor]:
@@ -190,8 +202,13 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return {name: value.float() for name, value in load(path.read_bytes()).items()}
+        return _parse_tensors(path.read_bytes(), path)
     except OSError as error:
         raise ModelError(f"{path}: cannot read the checkpoint: {error.strerror}") from error
+
+
+def _parse_tensors(data: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        return {name: value.float() for name, value in load(data).items()}
     except (SafetensorError, ValueError) as error:
         raise ModelError(f"{path}: damaged: {error}") from error

@@ -68,11 +68,11 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
     dev: list[DevCorpus] = []
     for corpus in corpora:
         for name in corpus.train:
-            members = read_documents(data / name)
-            documents += map(close_up, members) if corpus.natural else members
-        members = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
-        if members:
-            dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(members)))
+            members = list(read_documents(data / name))
+            documents += [close_up(document) for document in members] if corpus.natural else members
+        scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
+        if scored:
+            dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))
     if not any(document.spans for document in documents):
         raise ConfigError("no annotated training document: give a [[corpus]] with train = [...], or --train FILE")
     return Corpora(tuple(documents), tuple(dev))
