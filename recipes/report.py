@@ -4,8 +4,8 @@
     python recipes/report.py table
 
 `score` tags the development and test files of the recipe of that name with `recipes/weights/NAME`, from raw text, and
-writes `recipes/results/NAME.json`; hours and learning curves come from the run `runs/NAME` if it is there. `table` makes
-the Markdown between the markers of `recipes/README.md` from the result files.
+writes `recipes/results/NAME.json`; hours and learning curves come from the run `runs/NAME` if it is there. `table`
+makes the Markdown between the markers of `recipes/README.md` from the result files.
 """
 
 import argparse
