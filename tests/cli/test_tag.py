@@ -77,6 +77,13 @@ def test_annotated_files_are_tagged_anew(run: Run, tiny_package: Path, tmp_path:
     assert ended.stdout == "-DOCSTART- _ O\n\nno DET O\nnames NOUN O\nhere ADV O\n\n"
 
 
+def test_annotated_files_are_plain_text_unless_said_otherwise(run: Run, tiny_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "gold.conll").write_text("no names here\n", encoding="utf-8")
+    ended = run("tag", "-m", tiny_package, "--task", "entities", "gold.conll")
+    assert (ended.returncode, ended.stdout) == (0, "no names here\n")
+    assert ended.stderr.startswith("bytespan: gold.conll: read as plain text: give --input-format conll ")
+
+
 def test_another_encoding_is_read_when_it_is_named(run: Run, tiny_package: Path) -> None:
     text = "El presidente viajó a México ayer ."
     ended = run("tag", "-m", tiny_package, "--encoding", "latin-1", stdin=text.encode("latin-1"))
@@ -122,6 +129,23 @@ def test_a_terminal_gets_colour_and_no_color_takes_it_away(tiny_package: Path, t
     )
     assert in_a_terminal(arguments, TERM="xterm-256color", NO_COLOR="1").startswith("[Angela Merkel]PER b")
     assert in_a_terminal(arguments, TERM="dumb").startswith("[Angela Merkel]PER b")
+
+
+def test_a_terminal_is_told_what_is_awaited(tiny_package: Path) -> None:
+    leader, follower = pty.openpty()
+    arguments = [*COMMAND, "tag", "-m", str(tiny_package)]
+    with subprocess.Popen(
+        arguments, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stderr.readline() == b"bytespan: type a text a line; Ctrl-D ends\n"
+        os.write(leader, b"no names here\n")
+        assert process.stdout.readline() == b"no names here\n"
+        os.write(leader, b"\x04")
+        assert process.wait(timeout=60) == 0
+    os.close(follower)
+    os.close(leader)
 
 
 def test_output_begins_before_the_input_ends_and_ctrl_c_ends_it_quietly(tiny_package: Path) -> None:

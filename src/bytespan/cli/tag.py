@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from bytespan.spans import Document
 
     Render = Callable[[TextLine, Document], str]
+
+logger = logging.getLogger(__name__)
 
 
 class OutputFormat(str, Enum):
@@ -106,6 +110,7 @@ def tag(
         results.write(head)
         for file in files or ["-"]:
             form = input_format.value if input_format else None
+            _remark_on(file, form)
             bad = skipped if on_error is OnErrorChoice.skip else stop
             for group in read_texts(file, form=form, encoding=encoding, on_error=bad):
                 documents = [Document(text.data) for text in group]
@@ -114,6 +119,18 @@ def tag(
                 results.flush()
         results.write(foot)
     report_skipped(skipped)
+
+
+def _remark_on(file: str, form: str | None) -> None:
+    """Say on standard error what a user may not have meant."""
+    from bytespan.corpora.lines import STANDARD_INPUT
+    from bytespan.corpora.reading import format_of_name
+
+    named = format_of_name(file)
+    if file == STANDARD_INPUT and sys.stdin.isatty():
+        print("bytespan: type a text a line; Ctrl-D ends", file=sys.stderr)
+    elif form is None and named in ("conllu", "conll"):
+        logger.warning("%s: read as plain text: give --input-format %s to tag the text that it annotates", file, named)
 
 
 def _tasks_to_do(tasks: list[str], format: OutputFormat) -> list[str]:
