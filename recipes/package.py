@@ -52,8 +52,8 @@ tasks and not be passed on. It is for measuring: it is neither in the wheel nor 
 MEASURING = """
 ## Research only
 
-This model repeats an experiment of Gillick et al. 2016 and is for measuring: it is neither in the wheel nor in the sdist.
-Parts of its data forbid commercial use, and so does its licence.
+This model repeats an experiment of Gillick et al. 2016 and is for measuring: it is neither in the wheel nor in the
+sdist. Parts of its data forbid commercial use, and so does its licence.
 """
 
 LIMITS = """
