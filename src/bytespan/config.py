@@ -97,7 +97,7 @@ class TrainConfig:
     short_fraction: float = 0.05
     """Fraction of batches drawn with a random shorter segment, so that texts shorter than a segment are known too."""
     span_fraction: float = 0.0
-    """Fraction of segments drawn around a span instead of anywhere."""
+    """Fraction of the other segments drawn around a span of a sparse task instead of anywhere."""
     precision: str = "fp32"
     """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32."""
     seed: int = 1

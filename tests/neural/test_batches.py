@@ -124,6 +124,13 @@ def test_span_fraction_draws_more_windows_that_hold_a_span() -> None:
     assert share(around) > 0.85
 
 
+def test_span_fraction_draws_around_sparse_spans_alone() -> None:
+    """Words outnumber names so much that an even draw over all spans would hardly ever be around a name."""
+    sampler = make_sampler(replace(TRAIN, span_fraction=0.9))
+    asked = np.concatenate([sampler.batch(step).fed[:, 0] for step in range(BATCHES_PER_POOL)])
+    assert (asked == VOCABULARY.go("entities")).mean() > 0.85
+
+
 def test_span_longer_than_a_segment_is_drawn_without_a_target() -> None:
     document = Document(b"x" * 40, {"entities": [Span(5, 35, "LOC")]})
     sampler = SegmentSampler([document], VOCABULARY, MODEL, replace(TRAIN, span_fraction=0.9))

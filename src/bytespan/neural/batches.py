@@ -131,9 +131,12 @@ class SegmentSampler:
     ) -> None:
         self.vocabulary, self.model, self.train = vocabulary, model, train
         annotated = [(doc.data, task, spans) for doc in documents if doc.data for task, spans in doc.spans.items()]
-        self.gold = _SourceSet([_Source(*item) for item in annotated])
-        sparse = [(data, spans) for data, task, spans in annotated if task != TOKENS and WORDS in vocabulary.labels]
-        self.words = _SourceSet([_Source(data, WORDS, words_of(data, spans)) for data, spans in sparse])
+        sparse = [(data, task, spans) for data, task, spans in annotated if task != TOKENS]
+        is_asked = WORDS in vocabulary.labels
+        words = [(data, WORDS, words_of(data, spans)) for data, _, spans in sparse if is_asked]
+        self.gold, self.sparse, self.words = (
+            _SourceSet([_Source(*item) for item in items]) for items in (annotated, sparse, words)
+        )
         self._pool: tuple[int, list[Batch]] = (-1, [])
 
     def batch(self, step: int) -> Batch:
@@ -157,10 +160,10 @@ class SegmentSampler:
             length = int(rng.integers(min(MIN_SHORT_LENGTH, length), length + 1))
         count = self.train.batch_size * BATCHES_PER_POOL
         words = int(rng.binomial(count, self.train.words_fraction)) if self.words.sources else 0
-        around = int(rng.binomial(count - words, self.train.span_fraction)) if len(self.gold.owners) else 0
+        around = int(rng.binomial(count - words, self.train.span_fraction)) if len(self.sparse.owners) else 0
         windows = [
             *self.words.anywhere(words, length, rng),
-            *self.gold.around(around, length, rng),
+            *self.sparse.around(around, length, rng),
             *self.gold.anywhere(count - words - around, length, rng),
         ]
         segments = [(windows[i], self._target(windows[i])) for i in rng.permutation(count)]
