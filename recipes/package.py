@@ -9,6 +9,7 @@ run `recipes/report.py score NAME` and this once more to have them on the card.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from bytespan.config import Recipe, read_recipe
@@ -99,9 +100,9 @@ def scores_of(name: str) -> dict[str, float]:
     path = RECIPES / "results" / f"{name}.json"
     if not path.exists():
         return {}
-    rows = json.loads(path.read_text(encoding="utf-8"))["corpora"]
-    unit = {"tokens": "accuracy", "entities": "F1"}
-    return {f"{key}, {unit[row['task']]} on test": round(row["test"]["score"], 2) for key, row in rows.items()}
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    unit = {"tokens": "tokens, accuracy", "entities": "entities, F1"}
+    return {f"{row['corpus']} {unit[row['task']]} on test": round(row["test"]["score"], 2) for row in rows}
 
 
 def main() -> None:
@@ -114,8 +115,10 @@ def main() -> None:
     parser.add_argument("--no-weights", action="store_true", help="leave out the weights to train on")
     options = parser.parse_args()
     for name in options.names:
+        recipe = read_recipe(RECIPES / f"{name}.toml")
         model, _ = load_model(options.runs / name / "best")
-        provenance = provenance_of(name, read_recipe(RECIPES / f"{name}.toml"), options.precision)
+        model.config = replace(model.config, whole_words=recipe.model.whole_words)
+        provenance = provenance_of(name, recipe, options.precision)
         labels = {task: members for task, members in model.vocabulary.labels.items() if task != "words"}
         note = RESEARCH_ONLY if provenance.licence == "research only" else MEASURING if name != "base" else ""
         export_package(

@@ -1,11 +1,13 @@
 """Score the recipes' models on the corpora of `../shared/data` and write the table of `recipes/README.md`.
 
     python recipes/report.py score conll-paper pos-paper --data ../shared/data --runs runs
+    python recipes/report.py score base --data ../shared/data --runs runs --models src/bytespan/models
     python recipes/report.py table
 
 `score` tags the development and test files of the recipe of that name with `recipes/weights/NAME`, from raw text, and
-writes `recipes/results/NAME.json`; hours and learning curves come from the run `runs/NAME` if it is there. `table`
-makes the Markdown between the markers of `recipes/README.md` from the result files.
+writes `recipes/results/NAME.json`: with spans that begin and end where words do and, as "test, free", anywhere, as in
+the paper. Hours and learning curves come from the run `runs/NAME` if it is there. `table` makes the Markdown between
+the markers of `recipes/README.md` from the result files.
 """
 
 import argparse
@@ -49,19 +51,23 @@ def test_files(corpus: CorpusConfig, data: Path) -> list[Path]:
     return [data / name.replace("dev.", "test.") for name in corpus.dev]
 
 
-def score_model(name: str, data: Path, runs: Path, threads: int | None) -> None:
+def score_model(name: str, options: argparse.Namespace) -> None:
     """Write `results/NAME.json`."""
     recipe = read_recipe(RECIPES / f"{name}.toml")
-    tagger = load(RECIPES / "weights" / name, threads=threads)
-    rows: dict[str, Any] = {}
+    path = options.models / name
+    whole, free = (load(path, threads=options.threads, whole_words=is_whole) for is_whole in (True, False))
+    rows: list[dict[str, Any]] = []
     for corpus in recipe.corpora:
         started_at = time.perf_counter()
-        for part, paths in (("dev", [data / file for file in corpus.dev]), ("test", test_files(corpus, data))):
+        row: dict[str, Any] = {"corpus": corpus.name}
+        dev, test = [options.data / file for file in corpus.dev], test_files(corpus, options.data)
+        for part, tagger, paths in (("dev", whole, dev), ("test", whole, test), ("test, free", free, test)):
             scores = score_corpus(tagger, paths)
-            row = rows.setdefault(corpus.name, {"task": scores.task})
-            row[part] = {"score": scores.main, "f1": scores.total.f1, **asdict(scores.total)}
+            row |= {"task": scores.task, part: {"score": scores.main, "f1": scores.total.f1, **asdict(scores.total)}}
+        rows.append(row)
         print(f"{name} {corpus.name}: {time.perf_counter() - started_at:.0f} s", file=sys.stderr)
-    result = {"model": name, "seed": recipe.train.seed, "training": training_of(name, runs / name), "corpora": rows}
+    training = training_of(name, options.runs / name)
+    result = {"model": name, "seed": recipe.train.seed, "training": training, "rows": rows}
     (RECIPES / "results").mkdir(exist_ok=True)
     text = json.dumps(result, indent=1) + "\n"
     (RECIPES / "results" / f"{name}.json").write_text(text, encoding="utf-8")
@@ -81,31 +87,31 @@ def training_of(name: str, run: Path) -> dict[str, float]:
     return {"hours": hours, "steps": len(rows), "bytes": bytes_read}
 
 
-def table_of(result: dict[str, Any]) -> list[str]:
-    """The Markdown table of one model."""
-    rows = result["corpora"]
-    task = next(iter(rows.values()))["task"]
-    paper = PAPER[task]
-    figures = {
-        "dev": {name: row["dev"]["score"] for name, row in rows.items()},
-        "test": {name: row["test"]["score"] for name, row in rows.items()},
-        "paper, test": {name: paper[name] for name in rows},
-    }
-    unit = "accuracy" if task == "tokens" else "F1"
+def tables_of(result: dict[str, Any]) -> list[str]:
+    """The Markdown of one model: how it was trained, a table a task, its learning curves."""
     training = result["training"]
     lines = [
-        f"### {result['model']}: {unit}, one model for all",
+        f"### {result['model']}",
         "",
         f"{training['hours']:.1f} hours on one core, {training['steps']:,.0f} steps, "
         f"{training['bytes'] / 1e6:.0f} MB of segments, seed {result['seed']}.",
         "",
-        f"| | {' | '.join(rows)} | mean |",
-        f"|---|{'--:|' * (len(rows) + 1)}",
     ]
+    for task in dict.fromkeys(row["task"] for row in result["rows"]):
+        lines += _task_table(task, [row for row in result["rows"] if row["task"] == task])
+    return [*lines, f"![learning curves](curves/{result['model']}.png)", ""]
+
+
+def _task_table(task: str, rows: list[dict[str, Any]]) -> list[str]:
+    figures = {part: [row[part]["score"] for row in rows] for part in ("dev", "test", "test, free")}
+    if [row["corpus"] for row in rows] == list(PAPER[task]):
+        figures["paper, test"] = list(PAPER[task].values())
+    unit = "tokens, accuracy" if task == "tokens" else "entities, F1"
+    lines = [f"| {unit} | {' | '.join(row['corpus'] for row in rows)} | mean |", f"|---|{'--:|' * (len(rows) + 1)}"]
     for name, values in figures.items():
-        mean = sum(values.values()) / len(values)
-        lines.append(f"| {name} | {' | '.join(f'{value:.2f}' for value in values.values())} | {mean:.2f} |")
-    return [*lines, "", f"![learning curves](curves/{result['model']}.png)", ""]
+        cells = " | ".join(f"{value:.2f}" for value in values)
+        lines.append(f"| {name} | {cells} | {sum(values) / len(values):.2f} |")
+    return [*lines, ""]
 
 
 def write_table() -> None:
@@ -114,7 +120,7 @@ def write_table() -> None:
     before, _, rest = readme.read_text(encoding="utf-8").partition(MARKERS[0])
     _, _, after = rest.partition(MARKERS[1])
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RECIPES / "results").glob("*.json"))]
-    tables = "\n".join(line for result in results for line in table_of(result))
+    tables = "\n".join(line for result in results for line in tables_of(result))
     readme.write_text(f"{before}{MARKERS[0]}\n{tables}\n{MARKERS[1]}{after}", encoding="utf-8")
 
 
@@ -126,12 +132,13 @@ def main() -> None:
     score.add_argument("names", nargs="+", help="recipes, without .toml")
     score.add_argument("--data", type=Path, default=Path("../shared/data"))
     score.add_argument("--runs", type=Path, default=Path("runs"))
+    score.add_argument("--models", type=Path, default=RECIPES / "weights", help="folder of the packages")
     score.add_argument("--threads", type=int)
     commands.add_parser("table", help="write the table of README.md from the result files")
     options = parser.parse_args()
     if options.command == "score":
         for name in options.names:
-            score_model(name, options.data, options.runs, options.threads)
+            score_model(name, options)
     else:
         write_table()
 

@@ -15,6 +15,7 @@ from bytespan.config import ModelConfig
 from bytespan.decoding import DecoderState, decode_by_beam, decode_greedily, predict_spans
 from bytespan.spans import Span
 from bytespan.vocabulary import STOP, Vocabulary
+from bytespan.words import broken_edges
 
 Array = NDArray[np.float64]
 LABELS = {"tokens": ("WORD", "NUMBER"), "entities": ("NAME",)}
@@ -306,6 +307,28 @@ def test_a_document_gets_the_same_spans_in_any_company(
 
     together = predict(documents)
     assert together == [predict([data])[0] for data in documents]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.text(alphabet="abcdé 東,.\n", max_size=40).map(str.encode), min_size=1, max_size=4),
+    st.integers(0, 50),
+    st.integers(1, 2),
+)
+def test_spans_of_whole_words_begin_and_end_where_words_do(documents: list[bytes], seed: int, beam_size: int) -> None:
+    model = RandomModel(seed, stop_bias=0.0)
+    model.config = replace(model.config, whole_words=True)
+    found = predict_spans(model, documents, tasks=["tokens"], beam_size=beam_size)
+    for data, spans in zip(documents, found, strict=True):
+        begin, end = broken_edges(data)
+        assert not any(begin[span.start] or end[span.end] for span in spans["tokens"])
+
+
+def test_whole_words_change_nothing_where_spans_are_whole_words_already() -> None:
+    data = b"one two, three"
+    model = RuleModel(words, length=24)
+    model.config = replace(model.config, whole_words=True)
+    assert predict_spans(model, [data], tasks=["tokens"]) == [{"tokens": words(data)}]
 
 
 def test_the_random_model_of_these_tests_does_find_spans() -> None:

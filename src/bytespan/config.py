@@ -48,6 +48,8 @@ class ModelConfig:
     """Spans are written "last-first" or "first-first" (paper: under 1 point apart)."""
     separate: bool = False
     """Whether the decoder has LSTM parameters of its own instead of sharing the encoder's."""
+    whole_words: bool = False
+    """Whether decoding never begins or ends a span inside a word (the paper: anywhere). No weight depends on it."""
     attention: bool = False
     """Whether the decoder attends over the encoder's states (paper: no gain on NER at k = 60)."""
 

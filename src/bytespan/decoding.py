@@ -6,6 +6,7 @@ training and the tagger of a user come from the very same steps.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from bytespan.config import ModelConfig
 from bytespan.segments import kept_ends, reverse_segments, segment_starts, stitch
 from bytespan.spans import Span
 from bytespan.vocabulary import STOP, Vocabulary
+from bytespan.words import broken_edges
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -66,11 +68,19 @@ class Written:
     log_probabilities: Floats
 
 
-def decode_greedily(model: SegmentModel, state: DecoderState, *, task: str, needed_from: Ints | None = None) -> Written:
+def decode_greedily(
+    model: SegmentModel,
+    state: DecoderState,
+    *,
+    task: str,
+    needed_from: Ints | None = None,
+    forbidden: NDArray[np.bool_] | None = None,
+) -> Written:
     """Write each segment's most likely symbol at every step until its STOP (paper, section 5).
 
     Segments that are done leave the batch. With `needed_from` (B,), a segment is also done once it has written a span
-    that ends before that byte: spans are written last first, so none that matters can follow.
+    that ends before that byte: spans are written last first, so none that matters can follow. `forbidden` (2, B, k + 1)
+    marks the bytes at which no span may begin, and end.
     """
     vocabulary = model.vocabulary
     batch, limits = len(state.lengths), most_symbols(state.lengths)
@@ -81,6 +91,8 @@ def decode_greedily(model: SegmentModel, state: DecoderState, *, task: str, need
     fed = np.full(batch, vocabulary.go(task), np.int64)
     for t in range(steps):
         logits, state = model.step(fed, state)
+        if forbidden is not None:
+            logits = _forbid(logits, fed - vocabulary.first_fed_output, forbidden[:, active], vocabulary)
         best = logits.argmax(axis=1)
         symbols[active, t] = best
         scores[active, t] = _log_softmax(logits)[np.arange(len(best)), best]
@@ -96,7 +108,14 @@ def decode_greedily(model: SegmentModel, state: DecoderState, *, task: str, need
     return Written(symbols, scores)
 
 
-def decode_by_beam(model: SegmentModel, state: DecoderState, *, task: str, beam_size: int) -> Written:
+def decode_by_beam(
+    model: SegmentModel,
+    state: DecoderState,
+    *,
+    task: str,
+    beam_size: int,
+    forbidden: NDArray[np.bool_] | None = None,
+) -> Written:
     """Write each segment's most likely whole sequence, as far as `beam_size` sequences at a time can tell.
 
     A longer sequence is never more likely, so a segment is done once its most likely sequence is.
@@ -114,6 +133,9 @@ def decode_by_beam(model: SegmentModel, state: DecoderState, *, task: str, beam_
     fed = np.full(batch * size, vocabulary.go(task), np.int64)
     for t in range(steps):
         logits, state = model.step(fed, state)
+        if forbidden is not None:
+            rows = np.repeat(forbidden[:, active], size, axis=1)
+            logits = _forbid(logits, fed - vocabulary.first_fed_output, rows, vocabulary)
         gains = _log_softmax(logits).reshape(len(active), size, -1)
         gains[done[active]] = np.where(np.arange(vocabulary.output_size) == STOP, 0, -np.inf)
         candidates = (totals[active, :, None] + gains).reshape(len(active), -1)
@@ -154,17 +176,20 @@ def predict_spans(
             inputs = reverse_segments(inputs, lengths)
         state = model.encode(inputs, lengths)
         for task in tasks:
-            written = _write(model, state, task=task, needed_from=windows.low[rows], beam_size=beam_size)
+            written = _write(model, state, windows, rows, task=task, beam_size=beam_size)
             for document, span in windows.document_spans(rows, written, model.vocabulary, task):
                 found[task][document].append(span)
     return [{task: stitch(found[task][i]) for task in tasks} for i in range(len(data))]
 
 
-def _write(model: SegmentModel, state: DecoderState, *, task: str, needed_from: Ints, beam_size: int) -> Written:
+def _write(
+    model: SegmentModel, state: DecoderState, windows: "_Windows", rows: Ints, *, task: str, beam_size: int
+) -> Written:
+    forbidden = windows.broken_edges(rows) if model.config.whole_words else None
     if beam_size > 1:
-        return decode_by_beam(model, state, task=task, beam_size=beam_size)
-    last_first = model.config.span_order == "last-first"
-    return decode_greedily(model, state, task=task, needed_from=needed_from if last_first else None)
+        return decode_by_beam(model, state, task=task, beam_size=beam_size, forbidden=forbidden)
+    needed_from = windows.low[rows] if model.config.span_order == "last-first" else None
+    return decode_greedily(model, state, task=task, needed_from=needed_from, forbidden=forbidden)
 
 
 class _Windows:
@@ -172,6 +197,7 @@ class _Windows:
 
     def __init__(self, data: Sequence[bytes], length: int) -> None:
         self.length = length
+        self.data = data
         self.buffer = np.frombuffer(b"".join(data), np.uint8)
         sizes = np.array([len(item) for item in data], np.int64)
         parts = [segment_starts(int(size), length=length) for size in sizes]
@@ -197,6 +223,18 @@ class _Windows:
         inside = columns < self.lengths[rows, None]
         places = (self.base + self.start)[rows, None] + columns
         return np.where(inside, self.buffer[np.where(inside, places, 0)], 0).astype(np.int64)
+
+    def broken_edges(self, rows: Ints) -> NDArray[np.bool_]:
+        """(2, B, k + 1): `words.broken_edges` of each window's document, true beyond the window."""
+        columns = np.arange(self.length + 1)
+        within = columns <= self.lengths[rows, None]
+        first = (self.base + self.document + self.start)[rows]  # a document has one offset more than bytes
+        beyond: NDArray[np.bool_] = ~within
+        return beyond | self._broken_edges[:, np.where(within, first[:, None] + columns, 0)]
+
+    @cached_property
+    def _broken_edges(self) -> NDArray[np.bool_]:
+        return np.concatenate([broken_edges(item) for item in self.data], axis=1)
 
     def document_spans(self, rows: Ints, written: Written, vocabulary: Vocabulary, task: str) -> list[tuple[int, Span]]:
         """(document, span) of every kept span of a batch, in bytes of its document."""
@@ -225,6 +263,20 @@ class _Windows:
 def _continues(buffer: NDArray[np.uint8], places: Ints) -> NDArray[np.bool_]:
     continues: NDArray[np.bool_] = (buffer[np.minimum(places, len(buffer) - 1)] & 0xC0) == 0x80
     return continues
+
+
+def _forbid(logits: Floats, previous: Ints, forbidden: NDArray[np.bool_], vocabulary: Vocabulary) -> Floats:
+    """Logits (B, V) without the starts, and behind a start the lengths, that `forbidden` (2, B, k + 1) rules out."""
+    logits = logits.copy()
+    count = vocabulary.segment_length + 1
+    logits[:, vocabulary.first_start : vocabulary.first_start + count][forbidden[0]] = -np.inf
+    start = previous - vocabulary.first_start
+    rows = np.flatnonzero((start >= 0) & (start < count))
+    ends = start[rows, None] + np.arange(count)
+    lead_nowhere = (ends >= count) | forbidden[1][rows[:, None], np.minimum(ends, count - 1)]
+    lengths = logits[rows, vocabulary.first_length : vocabulary.first_length + count]
+    logits[rows, vocabulary.first_length : vocabulary.first_length + count] = np.where(lead_nowhere, -np.inf, lengths)
+    return logits
 
 
 def _ends_before(triple: Ints, vocabulary: Vocabulary, bytes_: Ints) -> NDArray[np.bool_]:

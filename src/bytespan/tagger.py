@@ -1,6 +1,7 @@
 """Text -> Document, the one way to run a model."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bytespan.errors import ConfigError, LabelError, ModelError
@@ -83,14 +84,18 @@ class Tagger:
         return wanted
 
 
-def load(path: str | Path | None = None, *, threads: int | None = None) -> Tagger:
+def load(path: str | Path | None = None, *, threads: int | None = None, whole_words: bool | None = None) -> Tagger:
     """The tagger of a model directory or zip file, or of the packaged model.
 
-    `threads`: the most that one call uses, all CPUs if None. Raises ModelError if there is no usable model.
+    `threads`: the most that one call uses, all CPUs if None. `whole_words`: whether spans may only begin and end where
+    words do, whatever the model's own setting. Raises ModelError if there is no usable model.
     """
     if path is None and not PACKAGED_MODEL.exists():
         raise ModelError("this installation of bytespan holds no packaged model: give the path of a model to load")
-    return Tagger(read_package(PACKAGED_MODEL if path is None else path, with_weights=False), threads=threads)
+    package = read_package(PACKAGED_MODEL if path is None else path, with_weights=False)
+    if whole_words is not None:
+        package = replace(package, config=replace(package.config, whole_words=whole_words))
+    return Tagger(package, threads=threads)
 
 
 def as_document(text: Text) -> Document:

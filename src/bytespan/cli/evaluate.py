@@ -19,6 +19,7 @@ from bytespan.cli.options import (
     OnErrorChoice,
     OnErrorOption,
     Threads,
+    WholeWords,
     report_skipped,
 )
 
@@ -59,6 +60,7 @@ def evaluate(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file and task instead of tables.")] = False,
     beam_size: BeamSize = 1,
+    whole_words: WholeWords = None,
     encoding: Encoding = "utf-8",
     on_error: OnErrorOption = OnErrorChoice.stop,
     threads: Threads = None,
@@ -78,7 +80,7 @@ def evaluate(
     from bytespan.corpora.reading import read_documents
     from bytespan.tagger import load
 
-    tagger = load(model, threads=threads)
+    tagger = load(model, threads=threads, whole_words=whole_words)
     labels = _labels_to_keep(keep, tagger)
     skipped = Skipped()
     bad = skipped if on_error is OnErrorChoice.skip else stop

@@ -19,6 +19,7 @@ from bytespan.cli.options import (
     OnErrorChoice,
     OnErrorOption,
     Threads,
+    WholeWords,
     report_skipped,
 )
 
@@ -82,6 +83,7 @@ def tag(
         ),
     ] = None,
     beam_size: BeamSize = 1,
+    whole_words: WholeWords = None,
     encoding: Encoding = "utf-8",
     on_error: OnErrorOption = OnErrorChoice.stop,
     threads: Threads = None,
@@ -102,7 +104,7 @@ def tag(
     from bytespan.spans import Document
     from bytespan.tagger import load
 
-    tagger = load(model, threads=threads)
+    tagger = load(model, threads=threads, whole_words=whole_words)
     tasks = _tasks_to_do(task or list(tagger.tasks), format)
     head, render, foot = _renderer(format, tasks, tagger.labels)
     skipped = Skipped()

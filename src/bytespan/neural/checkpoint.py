@@ -155,7 +155,7 @@ def initialize_from(state: TrainingState, path: Path) -> None:
     """
     shape, vocabulary, weights = _read_weights(path)
     wanted = state.model.config
-    if replace(shape, segment_length=wanted.segment_length) != wanted:
+    if replace(shape, segment_length=wanted.segment_length, whole_words=wanted.whole_words) != wanted:
         raise ModelError(f"{path}: its shape is {shape}, not {wanted}: give the recipe the same [model] settings")
     transplant(state.model, weights, vocabulary)
 
