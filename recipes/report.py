@@ -4,8 +4,8 @@
     python recipes/report.py score base --data ../shared/data --runs runs --models src/bytespan/models
     python recipes/report.py table
 
-`score` tags development and test files of the recipe of that name with `recipes/weights/NAME`, from raw text, and writes
-`recipes/results/NAME.json`: with spans that begin and end where words do and, with `--free`, anywhere, as in the paper.
+`score` tags development and test files of the recipe of that name with `recipes/weights/NAME`, from raw text, and
+writes `recipes/results/NAME.json`: with spans that begin and end where words do and, with `--free`, anywhere, as in the paper.
 Of development files, which only chose the checkpoint, the first 20 documents are scored. Hours and learning curves come
 from the run `runs/NAME` if it is there. `table` makes the Markdown between the markers of `recipes/README.md`.
 """
@@ -108,7 +108,9 @@ def tables_of(result: dict[str, Any]) -> list[str]:
 
 
 def _task_table(task: str, rows: list[dict[str, Any]]) -> list[str]:
-    figures = {part: [row[part]["score"] for row in rows] for part in ("dev", "test", "test, free") if part in rows[0]}
+    figures: dict[str, list[float]] = {
+        part: [row[part]["score"] for row in rows] for part in ("dev", "test", "test, free") if part in rows[0]
+    }
     if [row["corpus"] for row in rows] == list(PAPER[task]):
         figures["paper, test"] = list(PAPER[task].values())
     unit = "tokens, accuracy" if task == "tokens" else "entities, F1"
