@@ -5,9 +5,10 @@
     python recipes/report.py table
 
 `score` tags development and test files of the recipe of that name with `recipes/weights/NAME`, from raw text, and
-writes `recipes/results/NAME.json`: with spans that begin and end where words do and, with `--free`, anywhere, as in the paper.
-Of development files, which only chose the checkpoint, the first 20 documents are scored. Hours and learning curves come
-from the run `runs/NAME` if it is there. `table` makes the Markdown between the markers of `recipes/README.md`.
+writes `recipes/results/NAME.json`: with spans that begin and end where words do and, with `--free`, anywhere, as in
+the paper. Of development files, which only chose the checkpoint, the first 20 documents are scored. Hours and learning
+curves come from the run `runs/NAME` if it is there. `table` makes the Markdown between the markers of
+`recipes/README.md`.
 """
 
 import argparse
