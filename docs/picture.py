@@ -15,7 +15,7 @@ from rich.text import Text
 
 DOCS = Path(__file__).parent
 TEXT = DOCS.parent / "examples" / "languages.txt"
-LANGUAGES = (0, 1, 2, 3, 6, 9, 15)
+LANGUAGES = (0, 1, 2, 3, 6, 9, 11)
 """Paragraphs of the text that are shown."""
 
 WIDTH = 92
