@@ -1,6 +1,7 @@
 """The command line as its users have it: a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment without what changes the look, and with `variables`."""
     return {key: value for key, value in os.environ.items() if key not in PLAIN} | variables
+
+
+def take_interrupts() -> None:
+    """For the child of a Popen: let Ctrl-C through, also where the tests were started in the background.
+
+    A shell has its background jobs ignore SIGINT, and children inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

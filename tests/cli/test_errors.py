@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import COMMAND, Golden, Run, environment
+from cli.conftest import COMMAND, Golden, Run, environment, take_interrupts
 
 ANNOTATED = "no O\nnames O\nhere O\n\n"
 
@@ -153,6 +153,7 @@ def test_a_line_of_fifty_megabytes_is_answered_from_its_beginning_on(tmp_path: P
     with subprocess.Popen(
         [*COMMAND, "tag", "-m", "tiny", "--task", "entities", "-f", "jsonl", "long.txt"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment(),
+        preexec_fn=take_interrupts,
     ) as process:  # fmt: skip
         assert process.stdout
         assert process.stderr

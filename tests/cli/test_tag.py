@@ -13,7 +13,7 @@ import pytest
 
 from bytespan.corpora.texts import LONGEST_LINE
 from bytespan.spans import Document
-from cli.conftest import COMMAND, Golden, Run, environment
+from cli.conftest import COMMAND, Golden, Run, environment, take_interrupts
 
 
 def spans_of(document: Document, task: str) -> list[dict[str, Any]]:
@@ -150,9 +150,8 @@ def test_a_terminal_is_told_what_is_awaited(tiny_package: Path) -> None:
 
 def test_output_begins_before_the_input_ends_and_ctrl_c_ends_it_quietly(tiny_package: Path) -> None:
     arguments = [*COMMAND, "tag", "-m", str(tiny_package)]
-    with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
-    ) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(arguments, **pipes, env=environment(), preexec_fn=take_interrupts) as process:
         assert process.stdin
         assert process.stdout
         assert process.stderr
