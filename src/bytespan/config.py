@@ -34,14 +34,16 @@ def _require_one_of(name: str, value: str, options: tuple[str, ...]) -> None:
 class ModelConfig:
     """The shape of a model; all that is needed to rebuild it besides its label sets. Defaults are the paper's."""
 
+    decoder: str = "generator"
+    """"generator", the paper's, writes spans symbol by symbol; "parallel" scores all spans of a segment at once."""
     segment_length: int = 60
     """k: bytes in a segment."""
     layers: int = 4
     """Stacked LSTM layers (paper: 1 to 4 compared)."""
     units: int = 320
-    """H: LSTM units a layer (paper: 320 and 640 compared)."""
+    """H: LSTM units a layer, and a direction in the parallel decoder (paper: 320 and 640 compared)."""
     embedding: int = 320
-    """E: width of the input embedding."""
+    """E: width of the input embedding, of bytes in the parallel decoder."""
     input_order: str = "forward"
     """Bytes are read "forward", or "reversed" as in Sutskever et al. 2014 (paper: under 1 point apart)."""
     span_order: str = "last-first"
@@ -52,10 +54,20 @@ class ModelConfig:
     """Whether decoding never begins or ends a span inside a word (the paper: anywhere). No weight depends on it."""
     attention: bool = False
     """Whether the decoder attends over the encoder's states (paper: no gain on NER at k = 60)."""
+    table_rows: int = 65536
+    """Parallel: rows of the table of hashed n-grams."""
+    table_width: int = 32
+    """Parallel: width of that table."""
+    kernels: int = 128
+    """Parallel: kernels of the convolution over a unit's bytes."""
+    unit_width: int = 256
+    """Parallel: width of a unit before the first LSTM layer."""
 
     def __post_init__(self) -> None:
-        for name in ("segment_length", "layers", "units", "embedding"):
+        sizes = ("segment_length", "layers", "units", "embedding", "table_rows", "table_width", "kernels", "unit_width")
+        for name in sizes:
             _require(getattr(self, name) >= 1, f"model.{name} must be at least 1, got {getattr(self, name)}")
+        _require_one_of("model.decoder", self.decoder, ("generator", "parallel"))
         _require_one_of("model.input_order", self.input_order, ("forward", "reversed"))
         _require_one_of("model.span_order", self.span_order, ("last-first", "first-first"))
 
@@ -88,6 +100,10 @@ class TrainConfig:
     """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout")."""
     byte_dropout: float = 0.2
     """Probability of replacing each input byte by DROP (paper, the same section)."""
+    unit_dropout: float = 0.05
+    """Parallel: probability of replacing all bytes of a unit by DROP."""
+    hash_dropout: float = 0.0
+    """Parallel: probability of hiding each hash of a unit."""
     auxiliary_weight: float = 1.0
     """Weight of the loss that asks the encoder, behind each span, for the span's label."""
     words_fraction: float = 0.5
@@ -121,7 +137,8 @@ class TrainConfig:
             _require(value is None or value >= 1, f"train.{name} must be at least 1, got {value}")
         for name in ("warmup_steps", "decay_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
             _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
-        for name in ("dropout", "byte_dropout", "words_fraction", "short_fraction", "span_fraction"):
+        fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
+        for name in (*fractions, "span_fraction"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         _require(self.learning_rate > 0, f"train.learning_rate must be above 0, got {self.learning_rate}")
         _require(self.clip_norm > 0, f"train.clip_norm must be above 0, got {self.clip_norm}")
@@ -141,7 +158,9 @@ class CorpusConfig:
     name: str = ""
     """Short name for tables, e.g. the language; the first file's folder if empty."""
     natural: bool = False
-    """Whether to give the training text natural spacing, for files that set every token off by a space."""
+    """Whether to train on the text with natural spacing too, for files that set every token off by a space."""
+    without: tuple[str, ...] = ()
+    """Files whose lines are cut out of the training text: tests of other folders that share sentences with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +175,7 @@ class Recipe:
 PRESETS: Mapping[str, ModelConfig] = {
     "paper": ModelConfig(),
     "paper-1m": ModelConfig(layers=1),
+    "parallel": ModelConfig(decoder="parallel", segment_length=1024, layers=2, units=192, embedding=48),
     "tiny": ModelConfig(layers=1, units=16, embedding=16, segment_length=30),
 }
 """Named shapes. The paper gives both 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer."""

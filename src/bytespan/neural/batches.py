@@ -49,6 +49,16 @@ class Batch:
     ended: NDArray[np.int64]
     """(B, K) label, from the vocabulary's first, of the span read to its end just before each byte; IGNORED if none."""
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all segments."""
+        return int(self.lengths.sum())
+
+    @property
+    def longest(self) -> int:
+        """Bytes in the longest segment."""
+        return int(self.inputs.shape[1])
+
     def rows(self, part: slice) -> "Batch":
         """Some of the segments."""
         return Batch(self.inputs[part], self.lengths[part], self.fed[part], self.targets[part], self.ended[part])

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_to_json
 from bytespan.errors import ModelError
-from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
+from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_model
+from bytespan.neural.generate import AuxiliaryHead, Generator
 from bytespan.package import read_package, write_directory
 from bytespan.vocabulary import Vocabulary
 
@@ -53,14 +54,15 @@ class Progress:
 class TrainingState:
     """Everything that a step changes."""
 
-    model: Generator
-    auxiliary: AuxiliaryHead
+    model: Model
+    auxiliary: AuxiliaryHead | None
     optimizer: torch.optim.Optimizer
     progress: Progress
 
     def named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         """Parameters of the model and of the auxiliary head, in a fixed order."""
-        auxiliary = [(f"auxiliary.{name}", value) for name, value in self.auxiliary.named_parameters()]
+        head = [] if self.auxiliary is None else self.auxiliary.named_parameters()
+        auxiliary = [(f"auxiliary.{name}", value) for name, value in head]
         return [*self.model.named_parameters(), *auxiliary]
 
 
@@ -69,24 +71,29 @@ def new_state(
 ) -> TrainingState:
     """A training at its start: weights drawn from the seed."""
     rng = torch.Generator().manual_seed(train.seed)
-    model, auxiliary = Generator(config, vocabulary), AuxiliaryHead(config, vocabulary)
-    model.initialize(rng, scheme=train.initialization)
-    auxiliary.initialize(rng)
+    model, auxiliary = new_model(config, vocabulary), new_auxiliary(config, vocabulary)
+    if isinstance(model, Generator):
+        model.initialize(rng, scheme=train.initialization)
+    else:
+        model.initialize(rng)
+    if auxiliary is not None:
+        auxiliary.initialize(rng)
     return _state(model, auxiliary, train, Progress(), device)
 
 
 def _state(
-    model: Generator, auxiliary: AuxiliaryHead, train: TrainConfig, progress: Progress, device: torch.device | str
+    model: Model, auxiliary: AuxiliaryHead | None, train: TrainConfig, progress: Progress, device: torch.device | str
 ) -> TrainingState:
     model.to(device)
-    auxiliary.to(device)
-    parameters = [*model.parameters(), *auxiliary.parameters()]
+    parameters = [*model.parameters()]
+    if auxiliary is not None:
+        parameters += auxiliary.to(device).parameters()
     optimizer: torch.optim.Optimizer
     if train.optimizer == "sgd":
         optimizer = torch.optim.SGD(parameters, lr=train.learning_rate)
     else:
         optimizer = torch.optim.AdamW(
-            parameters, lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=train.weight_decay
+            parameters, lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=train.weight_decay, fused=True
         )
     return TrainingState(model, auxiliary, optimizer, progress)
 
@@ -114,10 +121,11 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
     """The training that was saved at `path`, and its settings; ModelError if it is absent, damaged or not resumable."""
     model, config = load_model(path)
     train = config_from_json(TrainConfig, config["train"], source=str(path / "config.json"), table="train")
-    auxiliary = AuxiliaryHead(model.config, model.vocabulary)
+    auxiliary = new_auxiliary(model.config, model.vocabulary)
     state = _state(model, auxiliary, train, Progress(**config["progress"]), device)
     tensors = _read_tensors(path / "training.safetensors")
-    _load_weights(auxiliary, {name: tensors.pop(name) for name in auxiliary.state_dict() if name in tensors}, path)
+    if auxiliary is not None:
+        _load_weights(auxiliary, {name: tensors.pop(name) for name in auxiliary.state_dict() if name in tensors}, path)
     for name, parameter in state.named_parameters():
         prefix = f"optimizer.{name}."
         moments = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -127,7 +135,7 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
     return state, train
 
 
-def load_model(path: Path) -> tuple[Generator, dict[str, Any]]:
+def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
     """The model in a checkpoint and the checkpoint's config.json."""
     config = _read_json(path / "config.json")
     if config.get("checkpoint_version") != CHECKPOINT_VERSION:
@@ -135,7 +143,7 @@ def load_model(path: Path) -> tuple[Generator, dict[str, Any]]:
                          f"{CHECKPOINT_VERSION}")  # fmt: skip
     shape = config_from_json(ModelConfig, config["model"], source=str(path / "config.json"), table="model")
     labels = {task: tuple(members) for task, members in _read_json(path / "labels.json").items()}
-    model = Generator(shape, Vocabulary(shape.segment_length, labels))
+    model = new_model(shape, Vocabulary(shape.segment_length, labels))
     _load_weights(model, _read_tensors(path / "weights.safetensors"), path)
     return model, config
 
@@ -157,7 +165,7 @@ def initialize_from(state: TrainingState, path: Path) -> None:
     wanted = state.model.config
     if replace(shape, segment_length=wanted.segment_length, whole_words=wanted.whole_words) != wanted:
         raise ModelError(f"{path}: its shape is {shape}, not {wanted}: give the recipe the same [model] settings")
-    transplant(state.model, weights, vocabulary)
+    adopt_weights(state.model, weights, vocabulary)
 
 
 def _read_weights(path: Path) -> tuple[ModelConfig, Vocabulary, Mapping[str, Tensor]]:
@@ -177,7 +185,7 @@ def _training_tensors(state: TrainingState) -> dict[str, Tensor]:
         for name, parameter in state.named_parameters()
         for key, value in state.optimizer.state.get(parameter, {}).items()
     }
-    return _contiguous(state.auxiliary.state_dict() | moments)
+    return _contiguous(({} if state.auxiliary is None else state.auxiliary.state_dict()) | moments)
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,13 +1,13 @@
 """The paper's model (section 3): one LSTM reads the bytes of a segment, then writes its spans symbol by symbol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bytespan.config import ModelConfig
+from bytespan.neural.dropout import DropoutPlan
 from bytespan.vocabulary import Vocabulary
 
 State = tuple[Tensor, Tensor]
@@ -15,28 +15,6 @@ State = tuple[Tensor, Tensor]
 
 INITIAL_RANGE = 0.08
 """Weights start uniform in +-0.08 (paper, section 4, after Sutskever et al. 2014)."""
-
-
-@dataclass(frozen=True, slots=True)
-class DropoutPlan:
-    """Dropout for one training step: its rate, and the generator that draws the masks."""
-
-    rate: float
-    rng: torch.Generator
-    rows: slice | None = None
-    """Which rows of the global batch this process holds: masks are drawn for all rows, so that a run with several
-    processes is the run with one."""
-    total: int = 0
-    """Rows of the global batch."""
-
-    def __call__(self, states: Tensor) -> Tensor:
-        """`states` (steps, B, width) with entries zeroed at the rate and the rest scaled up."""
-        if self.rate == 0:
-            return states
-        shape = (states.shape[0], self.total or states.shape[1], states.shape[2])
-        keep = torch.empty(shape, device=self.rng.device).bernoulli_(1 - self.rate, generator=self.rng)
-        keep = (keep if self.rows is None else keep[:, self.rows]).to(device=states.device, dtype=states.dtype)
-        return states * keep.div_(1 - self.rate)
 
 
 class Generator(nn.Module):

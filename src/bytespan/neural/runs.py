@@ -15,11 +15,12 @@ from typing import TextIO
 import torch
 import torch.distributed as distributed
 
-from bytespan.config import CorpusConfig, Recipe, TrainConfig
+from bytespan.config import CorpusConfig, Recipe
+from bytespan.corpora.annotated import Annotated, annotate, without_sentences
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.spacing import close_up
 from bytespan.errors import ConfigError, import_extra
-from bytespan.neural.batches import OUTSIDE, WORDS, SegmentSampler
+from bytespan.neural.batches import OUTSIDE, WORDS
 from bytespan.neural.checkpoint import (
     TrainingState,
     initialize_from,
@@ -29,6 +30,7 @@ from bytespan.neural.checkpoint import (
     save_checkpoint,
 )
 from bytespan.neural.curves import DEV_COLUMNS, STEP_COLUMNS, draw_curves, read_rows
+from bytespan.neural.decoders import new_sampler
 from bytespan.neural.export import export_package
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
@@ -46,16 +48,16 @@ MAY_CHANGE = ("steps", "decay_steps", "dev_every", "dev_bytes", "checkpoint_ever
 class Corpora:
     """The documents of a recipe."""
 
-    train: tuple[Document, ...]
+    train: tuple[Annotated, ...]
     dev: tuple[DevCorpus, ...]
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Task -> labels of the training documents, sorted."""
         found: dict[str, set[str]] = {}
-        for document in self.train:
-            for task, spans in document.spans.items():
-                found.setdefault(task, set()).update(span.label for span in spans)
+        for member in self.train:
+            for task, labels in member.labels.items():
+                found.setdefault(task, set()).update(labels)
         return {task: tuple(sorted(labels)) for task, labels in sorted(found.items()) if labels}
 
 
@@ -64,18 +66,19 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
 
     Raises ConfigError if there is nothing to train on, CorpusError for a file that cannot be read.
     """
-    documents: list[Document] = []
+    members: list[Annotated] = []
     dev: list[DevCorpus] = []
     for corpus in corpora:
-        for name in corpus.train:
-            members = list(read_documents(data / name))
-            documents += [close_up(document) for document in members] if corpus.natural else members
+        forbidden = [document for name in corpus.without for document in read_documents(data / name)]
+        documents = [document for name in corpus.train for document in read_documents(data / name)]
+        documents += [close_up(document) for document in documents] if corpus.natural else []
+        members += annotate(without_sentences(documents, forbidden) if forbidden else documents)
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))
-    if not any(document.spans for document in documents):
+    if not any(member.document.spans for member in members):
         raise ConfigError("no annotated training document: give a [[corpus]] with train = [...], or --train FILE")
-    return Corpora(tuple(documents), tuple(dev))
+    return Corpora(tuple(members), tuple(dev))
 
 
 def _beginning(path: Path, size: int) -> Iterator[Document]:
@@ -104,7 +107,7 @@ def run_training(
         logger.warning("no development corpus: the last checkpoint is exported instead of the best")
     state = _begin_or_resume(recipe, corpora, output, initial=initial, device=device)
     _warn_of_unknown_labels(state.model.vocabulary, corpora.dev)
-    sampler = SegmentSampler(corpora.train, state.model.vocabulary, recipe.model, recipe.train)
+    sampler = new_sampler(corpora.train, state.model.vocabulary, recipe.model, recipe.train)
     records = train(state, sampler, corpora.dev, recipe.train)
     if not is_first_process():
         yield from records
@@ -146,7 +149,7 @@ def _begin_or_resume(
     if not (output / "last").exists():
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise ConfigError(f"{output}: holds files but no run to resume: choose another --output or empty it")
-        vocabulary = Vocabulary(recipe.model.segment_length, _label_sets(corpora, recipe.train))
+        vocabulary = Vocabulary(recipe.model.segment_length, _label_sets(corpora, recipe))
         state = new_state(recipe.model, vocabulary, recipe.train, device=device)
         if initial is not None:
             initialize_from(state, initial)
@@ -160,17 +163,18 @@ def _begin_or_resume(
             f"{output}: a run with other settings is there: give the same ones (only {', '.join(MAY_CHANGE)} may "
             "change) or another --output"
         )
-    if state.model.vocabulary.labels != _label_sets(corpora, recipe.train):
+    if state.model.vocabulary.labels != _label_sets(corpora, recipe):
         raise ConfigError(f"{output}: its run was trained on other label sets: choose another --output")
     logger.info("resuming %s at step %d", output, state.progress.step)
     return state
 
 
-def _label_sets(corpora: Corpora, config: TrainConfig) -> dict[str, tuple[str, ...]]:
+def _label_sets(corpora: Corpora, recipe: Recipe) -> dict[str, tuple[str, ...]]:
     """Task -> labels, the training-only task of writing words behind the corpora's own."""
     labels = corpora.labels
     sparse = {label for task, members in labels.items() if task != TOKENS for label in members}
-    return labels | ({WORDS: (OUTSIDE, *sorted(sparse - {OUTSIDE}))} if config.words_fraction and sparse else {})
+    asks_for_words = recipe.model.decoder == "generator" and recipe.train.words_fraction and sparse
+    return labels | ({WORDS: (OUTSIDE, *sorted(sparse - {OUTSIDE}))} if asks_for_words else {})
 
 
 def _warn_of_unknown_labels(vocabulary: Vocabulary, dev: Sequence[DevCorpus]) -> None:

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from bytespan.config import ModelConfig
 from bytespan.decoding import DecoderState, predict_spans
 from bytespan.evaluation import Scores, score_documents
+from bytespan.lattice import TagSets
 from bytespan.neural.generate import Generator
-from bytespan.spans import Document
+from bytespan.neural.parallel import Parallel
+from bytespan.parallel import predict_by_units
+from bytespan.spans import Document, Span
+from bytespan.units import UnitBatch
 from bytespan.vocabulary import Vocabulary
 
 
@@ -60,14 +64,47 @@ class TorchSegmentModel:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
 
-def score_corpora(model: Generator, corpora: Sequence[DevCorpus]) -> dict[tuple[str, str], Scores]:
+class TorchUnitModel:
+    """A `parallel.UnitModel` over torch."""
+
+    def __init__(self, model: Parallel) -> None:
+        self.model = model
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        return self.model.config
+
+    @property
+    def tags(self) -> TagSets:
+        """The model's tags."""
+        return self.model.tags
+
+    def score(self, batch: UnitBatch) -> NDArray[np.float32]:
+        """See `parallel.UnitModel`."""
+        device = next(self.model.parameters()).device
+        arrays = (batch.rows, batch.symbols, batch.gaps, batch.words, batch.lengths)
+        with torch.inference_mode():
+            scores: NDArray[np.float32] = (
+                self.model(*(torch.from_numpy(item).to(device) for item in arrays)).cpu().numpy()
+            )
+        return scores
+
+
+def predict(model: Generator | Parallel, data: Sequence[bytes], *, tasks: Sequence[str]) -> list[dict[str, list[Span]]]:
+    """The spans of every task in each of some documents, with either decoder."""
+    if isinstance(model, Parallel):
+        return predict_by_units(TorchUnitModel(model), data, tasks=tasks)
+    return predict_spans(TorchSegmentModel(model), data, tasks=tasks, batch_size=128)
+
+
+def score_corpora(model: Generator | Parallel, corpora: Sequence[DevCorpus]) -> dict[tuple[str, str], Scores]:
     """(corpus, task) -> scores, for every task that the corpus annotates and the model knows."""
-    runner = TorchSegmentModel(model)
     scores: dict[tuple[str, str], Scores] = {}
     for corpus in corpora:
         annotated = {task for document in corpus.documents for task in document.spans}
         tasks = [task for task in model.vocabulary.tasks if task in annotated]
-        found = predict_spans(runner, [document.data for document in corpus.documents], tasks=tasks, batch_size=128)
+        found = predict(model, [document.data for document in corpus.documents], tasks=tasks)
         predicted = [Document(gold.data, spans) for gold, spans in zip(corpus.documents, found, strict=True)]
         for task in tasks:
             pairs = [pair for pair in zip(corpus.documents, predicted, strict=True) if task in pair[0].spans]

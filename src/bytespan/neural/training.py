@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.distributed as distributed
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bytespan.config import TrainConfig
 from bytespan.evaluation import Scores
-from bytespan.neural.batches import IGNORED, Batch, SegmentSampler, growth_at
+from bytespan.neural.batches import Batch, growth_at
 from bytespan.neural.checkpoint import TrainingState
-from bytespan.neural.generate import DropoutPlan
+from bytespan.neural.decoders import Sampler
+from bytespan.neural.dropout import DropoutPlan
+from bytespan.neural.losses import generator_losses, parallel_losses
+from bytespan.neural.parallel import Parallel
 from bytespan.neural.scoring import DevCorpus, mean_score, score_corpora
+from bytespan.neural.unit_batches import TaggedBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,12 @@ class StepRecord:
     step: int
     """Steps done, this one included."""
     loss: float
-    """Mean cross-entropy an output symbol, in nats."""
+    """Mean cross-entropy an output symbol (generator) or a unit (parallel), in nats."""
     auxiliary_loss: float
     """Mean cross-entropy of the auxiliary head a span, in nats; 0 if it is off."""
     learning_rate: float
     segment_length: int
-    """Bytes in the longest segment of the batch."""
+    """Bytes (generator) or units (parallel) in the longest segment of the batch."""
     bytes_read: int
     """Segment bytes of this step's batch."""
     step_s: float
@@ -71,7 +74,7 @@ def should_stop(misses: int, config: TrainConfig) -> bool:
 
 
 def train(
-    state: TrainingState, sampler: SegmentSampler, dev: Sequence[DevCorpus], config: TrainConfig
+    state: TrainingState, sampler: Sampler, dev: Sequence[DevCorpus], config: TrainConfig
 ) -> Iterator[StepRecord]:
     """Take steps from where `state` is to the end, changing it in place; yield a record after each.
 
@@ -83,20 +86,19 @@ def train(
         batch = sampler.batch(step)
         loss, auxiliary_loss = _take_step(state, batch, step, config)
         elapsed_s = time.perf_counter() - began
-        bytes_read = int(batch.lengths.sum())
         state.progress = replace(
             state.progress,
             step=step + 1,
             elapsed_s=state.progress.elapsed_s + elapsed_s,
-            bytes_seen=state.progress.bytes_seen + bytes_read,
+            bytes_seen=state.progress.bytes_seen + batch.bytes_read,
         )
         is_scored = dev and ((step + 1) % config.dev_every == 0 or step + 1 == config.steps)
         record = _score(state, dev) if is_scored else None
         rate = learning_rate_at(step, config)
-        yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.inputs.shape[1], bytes_read, elapsed_s, record)
+        yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.longest, batch.bytes_read, elapsed_s, record)
 
 
-def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfig) -> tuple[float, float]:
+def _take_step(state: TrainingState, batch: Batch | TaggedBatch, step: int, config: TrainConfig) -> tuple[float, float]:
     """One optimizer step on this process's rows; returns the global batch's mean losses."""
     device = next(state.model.parameters()).device
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
@@ -104,18 +106,13 @@ def _take_step(state: TrainingState, batch: Batch, step: int, config: TrainConfi
     rows = slice(total * rank // world, total * (rank + 1) // world)
     rng = torch.Generator(device).manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
     dropout = DropoutPlan(config.dropout * growth_at(step, config), rng, rows=rows, total=total)
-    part = batch.rows(rows)
-    symbols, ended = (int((array != IGNORED).sum()) for array in (batch.targets, batch.ended))
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        inputs, lengths, fed = (_tensor(array, device) for array in (part.inputs, part.lengths, part.fed))
-        logits, encoded = state.model(inputs, lengths, fed, dropout)
-    targets = _tensor(part.targets, device).t().flatten()
-    loss = torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum"
-    ) / symbols  # fmt: skip
-    auxiliary = torch.zeros((), device=device)
-    if config.auxiliary_weight and ended:
-        auxiliary = state.auxiliary.loss(encoded.float(), _tensor(part.ended, device)) / max(ended, 1)
+    if isinstance(state.model, Parallel):
+        assert isinstance(batch, TaggedBatch)
+        loss, auxiliary = parallel_losses(state.model, batch, dropout, config)
+    else:
+        assert isinstance(batch, Batch)
+        assert state.auxiliary is not None
+        loss, auxiliary = generator_losses(state.model, state.auxiliary, batch, dropout, config)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate_at(step, config)
     state.optimizer.zero_grad(set_to_none=True)
@@ -147,7 +144,3 @@ def _score(state: TrainingState, dev: Sequence[DevCorpus]) -> DevRecord:
         mean = float(shared)
     state.progress = state.progress.after(score=mean)
     return DevRecord(scores, mean, is_best=state.progress.best_step == state.progress.step)
-
-
-def _tensor(array: NDArray[np.int64], device: torch.device) -> Tensor:
-    return torch.from_numpy(array).to(device)

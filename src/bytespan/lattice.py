@@ -1,0 +1,151 @@
+"""Spans <-> tags of units, and the best spans that tag scores can make: the parallel decoder's side of `codec`.
+
+Each task has a tag O, outside any span, and for each label a tag B, its first unit, and I, any further one. A span
+scores what its tags score; of all ways to lay flat spans over a document `best_tags` finds the one that scores most.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytespan.errors import LabelError
+from bytespan.spans import Span
+from bytespan.units import Units
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+OUTSIDE = 0
+"""Tag of a unit that is in no span; label i has the tags 2 i + 1 (first unit) and 2 i + 2 (further ones)."""
+
+
+@dataclass(frozen=True)
+class TagSets:
+    """The tags of a model's tasks, and the columns of its output that score them."""
+
+    labels: Mapping[str, tuple[str, ...]]
+    """Task -> its label set."""
+
+    @cached_property
+    def columns(self) -> dict[str, slice]:
+        """Task -> its columns, one a tag."""
+        edges = np.cumsum([0, *(2 * len(labels) + 1 for labels in self.labels.values())]).tolist()
+        return {task: slice(*pair) for task, pair in zip(self.labels, pairwise(edges), strict=True)}
+
+    @property
+    def size(self) -> int:
+        """Tags of all tasks together."""
+        return sum(2 * len(labels) + 1 for labels in self.labels.values())
+
+    def meanings(self) -> list[tuple[str, ...]]:
+        """What each column stands for: equal meanings are equal columns of two models."""
+        tags = {task: ["O", *(f"{place}-{label}" for label in labels for place in "BI")]
+                for task, labels in self.labels.items()}  # fmt: skip
+        return [(task, tag) for task, names in tags.items() for tag in names]
+
+    def encode(self, spans: Iterable[Span], units: Units, task: str) -> tuple[Ints, NDArray[np.bool_]]:
+        """(U,) the tags that the spans give the units, and (U,) of which units they do not tell the truth.
+
+        Those are the units of spans that begin or end inside a unit, or overlap another. LabelError for a new label.
+        """
+        members = sorted(spans)
+        tags, untold = np.zeros(len(units), np.int64), np.zeros(len(units), np.bool_)
+        starts, ends = (np.array([edge(span) for span in members], np.int64) for edge in (_start, _end))
+        firsts = np.searchsorted(units.ends, starts, side="right")
+        lasts = np.searchsorted(units.starts, ends, side="left")
+        number = {label: i for i, label in enumerate(self.labels.get(task, ()))}
+        reached = 0
+        for span, first, last in zip(members, firsts.tolist(), lasts.tolist(), strict=True):
+            if span.label not in number:
+                raise LabelError(f"label {span.label!r} is not in the {task} label set ({', '.join(number) or 'none'})")
+            fits = first < last and units.starts[first] == span.start and units.ends[last - 1] == span.end
+            if not fits or first < reached:
+                untold[min(first, reached) : last] = True
+            else:
+                tags[first:last] = 2 * number[span.label] + 2
+                tags[first] -= 1
+            reached = max(reached, last)
+        return tags, untold
+
+    def decode(self, tags: Ints, scores: Floats, units: Units, task: str) -> list[Span]:
+        """The spans that possible tags (U,) stand for; `scores` (U,) are the tags' log-probabilities.
+
+        A span's own score is the probability of its tags, and that of the next unit not to go on with it.
+        """
+        names = self.labels[task]
+        firsts = np.flatnonzero(tags % 2 == 1)
+        goes_on = (tags % 2 == 0) & (tags != OUTSIDE)
+        breaks = np.append(np.flatnonzero(~goes_on), len(tags))
+        lasts = breaks[np.searchsorted(breaks, firsts, side="right")]
+        sums = np.append(0, np.cumsum(scores, dtype=np.float64))
+        sure = np.exp(np.minimum(sums[lasts] - sums[firsts], 0))
+        columns = (units.starts[firsts], units.ends[lasts - 1], (tags[firsts] - 1) // 2, sure)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [Span(start, end, names[label], score) for start, end, label, score in rows]
+
+
+def best_tags(scores: Floats) -> Ints:
+    """(U,) the possible tags of one task with the highest sum of scores (U, N), ruling out only impossible ones.
+
+    Impossible is an I whose unit before is neither B nor I of the same label. Where every unit's best tag makes a
+    possible sequence, that is it; the Viterbi algorithm runs only where it is not.
+    """
+    tags: Ints = scores.argmax(axis=1)
+    before = np.append(OUTSIDE, tags[:-1])[: len(tags)]
+    broken = (tags % 2 == 0) & (tags != OUTSIDE) & (before != tags) & (before != tags - 1)
+    return _viterbi(scores) if broken.any() else tags
+
+
+def _viterbi(scores: Floats) -> Ints:
+    """(T,) the best possible tags of one segment, scores (T, N)."""
+    steps, count = scores.shape
+    total = scores[0].astype(np.float64)
+    total[2::2] = -np.inf
+    previous = np.zeros((steps, count), np.int64)
+    firsts = np.arange(1, count, 2)
+    for t in range(1, steps):
+        previous[t] = best = int(total.argmax())
+        goes_on = total[2::2] >= total[1::2]
+        previous[t, 2::2] = firsts + goes_on
+        following = np.full(count, total[best])
+        following[2::2] = np.where(goes_on, total[2::2], total[1::2])
+        total = following + scores[t]
+    tags = np.zeros(steps, np.int64)
+    tags[-1] = total.argmax()
+    for t in range(steps - 1, 0, -1):
+        tags[t - 1] = previous[t, tags[t]]
+    return tags
+
+
+def unit_windows(units: Units, *, length: int) -> list[tuple[int, int, int, int]]:
+    """Windows of at most `length` bytes over all units: (first, last, first kept, last kept), each half-open.
+
+    The kept ranges partition the units. A window reaches an eighth of its length beyond what it keeps, so that no kept
+    unit, but at the text's ends, is seen without context. A window holds at least one unit, however long that is.
+    """
+    windows = []
+    margin = length // 8
+    kept = 0
+    while kept < len(units):
+        is_first = kept == 0
+        begin = int(units.starts[kept]) - (0 if is_first else margin)
+        first = int(np.searchsorted(units.starts, begin, side="left"))
+        last = int(np.searchsorted(units.ends, int(units.starts[first]) + length, side="right"))
+        end = len(units) if last == len(units) else int(
+            np.searchsorted(units.ends, int(units.ends[last - 1]) - margin, side="right"))  # fmt: skip
+        end = max(end, kept + 1)
+        windows.append((first, max(last, end), kept, end))
+        kept = end
+    return windows
+
+
+def _start(span: Span) -> int:
+    return span.start
+
+
+def _end(span: Span) -> int:
+    return span.end

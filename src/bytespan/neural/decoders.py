@@ -1,0 +1,43 @@
+"""The two decoders behind one door: which model, which weights and which batches a recipe's settings ask for."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from bytespan.config import ModelConfig, TrainConfig
+from bytespan.corpora.annotated import Annotated
+from bytespan.neural.batches import SegmentSampler
+from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
+from bytespan.neural.parallel import Parallel, transplant_tags
+from bytespan.neural.unit_batches import UnitSampler
+from bytespan.vocabulary import Vocabulary
+
+Model = Generator | Parallel
+Sampler = SegmentSampler | UnitSampler
+
+
+def new_model(config: ModelConfig, vocabulary: Vocabulary) -> Model:
+    """A model of that shape, its weights not yet drawn."""
+    return Parallel(config, vocabulary) if config.decoder == "parallel" else Generator(config, vocabulary)
+
+
+def new_auxiliary(config: ModelConfig, vocabulary: Vocabulary) -> AuxiliaryHead | None:
+    """What only training adds to the model, if anything."""
+    return None if config.decoder == "parallel" else AuxiliaryHead(config, vocabulary)
+
+
+def new_sampler(
+    members: Sequence[Annotated], vocabulary: Vocabulary, model: ModelConfig, train: TrainConfig
+) -> Sampler:
+    """The batches of a training."""
+    if model.decoder == "parallel":
+        return UnitSampler(members, vocabulary, model, train)
+    return SegmentSampler([member.document for member in members], vocabulary, model, train)
+
+
+def adopt_weights(model: Model, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:
+    """Copy the weights of a model of the same shape with another vocabulary: what both know keeps its rows."""
+    if isinstance(model, Parallel):
+        transplant_tags(model, weights, vocabulary)
+    else:
+        transplant(model, weights, vocabulary)

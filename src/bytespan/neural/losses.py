@@ -1,0 +1,65 @@
+"""The losses of one optimizer step, for either decoder.
+
+Each process computes them on its rows of the batch and divides by what the whole batch holds, so that the processes'
+losses, and gradients, add up to those of a single one.
+"""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bytespan.config import TrainConfig
+from bytespan.neural import batches
+from bytespan.neural.batches import Batch
+from bytespan.neural.dropout import DropoutPlan
+from bytespan.neural.generate import AuxiliaryHead, Generator
+from bytespan.neural.parallel import IGNORED, Parallel, summed_loss
+from bytespan.neural.unit_batches import TaggedBatch
+
+
+def generator_losses(
+    model: Generator, auxiliary: AuxiliaryHead, batch: Batch, dropout: DropoutPlan, config: TrainConfig
+) -> tuple[Tensor, Tensor]:
+    """The mean losses a symbol and a span of the batch, as far as this process's rows make them up."""
+    device = next(model.parameters()).device
+    part = batch.rows(dropout.rows or slice(None))
+    symbols, ended = (int((array != batches.IGNORED).sum()) for array in (batch.targets, batch.ended))
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        inputs, lengths, fed = (_tensor(array, device) for array in (part.inputs, part.lengths, part.fed))
+        logits, encoded = model(inputs, lengths, fed, dropout)
+    targets = _tensor(part.targets, device).t().flatten()
+    loss = torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), targets, ignore_index=batches.IGNORED, reduction="sum"
+    ) / symbols  # fmt: skip
+    if not (config.auxiliary_weight and ended):
+        return loss, torch.zeros((), device=device)
+    return loss, auxiliary.loss(encoded.float(), _tensor(part.ended, device)) / max(ended, 1)
+
+
+def parallel_losses(
+    model: Parallel, batch: TaggedBatch, dropout: DropoutPlan, config: TrainConfig
+) -> tuple[Tensor, Tensor]:
+    """The mean loss a unit of the batch, summed over tasks, as far as this process's rows make it up, and none."""
+    device = next(model.parameters()).device
+    total = max(int(batch.lengths.sum()), 1)
+    part = batch.rows(dropout.rows or slice(None))
+    units = part.units
+    arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths, part.shown)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        scores = model(*(_tensor(array, device) for array in arrays), dropout).float()
+    loss = torch.zeros((), device=device)
+    for task, gold in part.gold.items():
+        columns = model.tags.columns[task]
+        counted = gold != IGNORED
+        free = None
+        if part.free is not None:
+            free = _tensor(part.free[:, columns], device).expand(*gold.shape, -1)[_tensor(counted, device)]
+        chosen = scores[..., columns][_tensor(counted, device)]
+        loss = loss + summed_loss(chosen, _tensor(gold[counted], device), free) / total
+    return loss, torch.zeros((), device=device)
+
+
+def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device)

@@ -1,0 +1,152 @@
+"""The parallel decoder: every unit of a segment is read in both directions and given the scores of its tags at once.
+
+Of a unit the model reads its bytes (a convolution and the largest value over them), rows of a table of hashed n-grams,
+and what stands before it. Two or more bidirectional LSTM layers read the units; between the first and the second every
+unit is also told the mean state of all units of the segment that are the same word, so that a name that one place makes
+plain is known in another.
+
+Letters in shapes: T units, B segments, H LSTM units a direction, V tags of all tasks.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bytespan.config import ModelConfig
+from bytespan.lattice import TagSets
+from bytespan.neural.dropout import DropoutPlan
+from bytespan.units import GAPS, HASHES, PAD, WIDTH
+from bytespan.vocabulary import Vocabulary
+
+GAP_WIDTH = 8
+KERNEL = 3
+"""Bytes that the convolution sees at once."""
+
+IGNORED = -100
+"""Tag of a unit that no loss counts."""
+
+
+class Parallel(nn.Module):
+    """Units -> scores of tags."""
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.tags = TagSets(vocabulary.labels)
+        self.table = nn.Embedding(config.table_rows, config.table_width)
+        self.bytes = nn.Embedding(PAD + 1, config.embedding)
+        self.gaps = nn.Embedding(GAPS, GAP_WIDTH)
+        self.convolution = nn.Linear(KERNEL * config.embedding, config.kernels)
+        self.input = nn.Linear(HASHES * config.table_width + config.kernels + GAP_WIDTH, config.unit_width)
+        widths = [config.unit_width, *(2 * config.units * (2 if i == 0 else 1) for i in range(config.layers - 1))]
+        self.forwards, self.backwards = (
+            nn.ModuleList(nn.LSTM(width, config.units) for width in widths) for _ in range(2)
+        )
+        self.output = nn.Linear(2 * config.units, self.tags.size)
+
+    def initialize(self, rng: torch.Generator) -> None:
+        """Draw all weights afresh: orthogonal recurrent matrices, Glorot input matrices, forget gates open."""
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if name == "table.weight":
+                    parameter.normal_(std=0.3, generator=rng)
+                elif name in ("bytes.weight", "gaps.weight"):
+                    parameter.normal_(generator=rng)
+                elif "weight_hh" in name:
+                    for gate in parameter.chunk(4):
+                        nn.init.orthogonal_(gate, generator=rng)
+                elif parameter.dim() == 2:
+                    for gate in parameter.chunk(4 if "weight_ih" in name else 1):
+                        nn.init.xavier_uniform_(gate, generator=rng)
+                else:
+                    parameter.zero_()
+                    if "bias_ih" in name:
+                        parameter[self.config.units : 2 * self.config.units] = 1.0
+
+    def forward(
+        self,
+        rows: Tensor,
+        symbols: Tensor,
+        gaps: Tensor,
+        words: Tensor,
+        lengths: Tensor,
+        shown: Tensor | None = None,
+        dropout: DropoutPlan | None = None,
+    ) -> Tensor:
+        """Scores (T, B, V). The first arguments are those of `units.UnitBatch`.
+
+        shown: (T, B, HASHES) which hashes byte dropout leaves to be seen, all if None.
+        """
+        drop = _identity if dropout is None else dropout.locked
+        hashed = self.table(rows)  # (T, B, HASHES, table_width)
+        if shown is not None:
+            hashed = hashed * shown[..., None]
+        told = [hashed.flatten(2), self._read_bytes(symbols), self.gaps(gaps)]
+        states = drop(nn.functional.gelu(self.input(drop(torch.cat(told, dim=2)))))
+        backward = _backward_order(lengths, len(rows))  # (T, B)
+        same = _same_words(words)  # (B, T, T)
+        for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            from_start, _ = ahead(states)
+            from_end, _ = back(_reorder(states, backward))
+            states = torch.cat([from_start, _reorder(from_end, backward)], dim=2)  # (T, B, 2 H)
+            if layer == 0 and self.config.layers > 1:
+                elsewhere = torch.bmm(same.to(states.dtype), states.transpose(0, 1)).transpose(0, 1)
+                states = torch.cat([states, elsewhere], dim=2)  # (T, B, 4 H)
+            states = drop(states)
+        scores: Tensor = self.output(states)
+        return scores
+
+    def _read_bytes(self, symbols: Tensor) -> Tensor:
+        """(T, B, kernels) the largest value of each kernel over a unit's bytes, symbols (T, B, WIDTH)."""
+        embedded = nn.functional.pad(self.bytes(symbols), (0, 0, KERNEL // 2, KERNEL // 2))
+        seen = torch.cat([embedded[:, :, i : i + WIDTH] for i in range(KERNEL)], dim=3)
+        return torch.relu(self.convolution(seen).amax(dim=2))
+
+
+def _backward_order(lengths: Tensor, steps: int) -> Tensor:
+    """(T, B) the unit that is read at each step from the end; padding stays where it is. Its own inverse."""
+    places = torch.arange(steps, device=lengths.device)[:, None]
+    return torch.where(places < lengths, lengths - 1 - places, places)
+
+
+def _reorder(states: Tensor, order: Tensor) -> Tensor:
+    return states.gather(0, order[..., None].expand(-1, -1, states.shape[2]))
+
+
+def _same_words(words: Tensor) -> Tensor:
+    """(B, T, T) weights of the mean over all units that are the same word, words (T, B)."""
+    same = (words[:, None] == words[None]).float()  # (T, T, B)
+    return (same / same.sum(dim=1, keepdim=True)).permute(2, 0, 1)
+
+
+def summed_loss(scores: Tensor, gold: Tensor, free: Tensor | None) -> Tensor:
+    """Summed cross-entropy of scores (M, N) of one task against gold tags (M,), IGNORED where there is none.
+
+    free: (M, N) true at tags of labels that the unit's corpus does not annotate. There O means "O, or one of those".
+    """
+    if free is None:
+        return nn.functional.cross_entropy(scores, gold, ignore_index=IGNORED, reduction="sum")
+    counted = gold != IGNORED
+    truth = nn.functional.one_hot(gold.clamp_min(0), scores.shape[1]).bool() | (free & (gold == 0)[:, None])
+    right = scores.masked_fill(~truth, -torch.inf).logsumexp(dim=1)
+    losses = scores.logsumexp(dim=1) - right
+    return losses[counted].sum()
+
+
+def transplant_tags(model: Parallel, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:
+    """Copy the weights of a model with other label sets into `model`: tags that both know keep their rows."""
+    row_of = {meaning: row for row, meaning in enumerate(TagSets(vocabulary.labels).meanings())}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not name.startswith("output."):
+                parameter.copy_(weights[name])
+                continue
+            for row, meaning in enumerate(model.tags.meanings()):
+                if meaning in row_of:
+                    parameter[row] = weights[name][row_of[meaning]]
+
+
+def _identity(states: Tensor) -> Tensor:
+    return states

@@ -1,0 +1,163 @@
+"""Training batches of the parallel decoder: segments of whole units, drawn at random from all corpora."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytespan.config import ModelConfig, TrainConfig
+from bytespan.corpora.annotated import Annotated
+from bytespan.lattice import TagSets
+from bytespan.neural.batches import BATCHES_PER_POOL
+from bytespan.neural.parallel import IGNORED
+from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units
+from bytespan.vocabulary import DROP, Vocabulary
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedBatch:
+    """The segments of one optimizer step. T units, B segments, V tags of all tasks."""
+
+    units: UnitBatch
+    """What the model reads, byte dropout applied."""
+    shown: Bools
+    """(T, B, HASHES) which hashes byte dropout leaves to be seen."""
+    gold: dict[str, Ints]
+    """Task -> (T, B) gold tags, IGNORED where the task is not annotated."""
+    free: Bools | None
+    """(B, V) tags of labels that the segment's corpus does not annotate; None if there is none in the batch."""
+    bytes_read: int
+    """Bytes that the segments span."""
+
+    @property
+    def lengths(self) -> Ints:
+        """(B,) units of each segment."""
+        return self.units.lengths
+
+    @property
+    def longest(self) -> int:
+        """Units in the longest segment."""
+        return int(self.units.gaps.shape[0])
+
+    def rows(self, part: slice) -> "TaggedBatch":
+        """Some of the segments."""
+        units = UnitBatch(
+            self.units.rows[:, part],
+            self.units.symbols[:, part],
+            self.units.gaps[:, part],
+            self.units.words[:, part],
+            self.units.lengths[part],
+        )
+        gold = {task: tags[:, part] for task, tags in self.gold.items()}
+        free = None if self.free is None else self.free[part]
+        return TaggedBatch(units, self.shown[:, part], gold, free, self.bytes_read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One document: its units, their tags for each task that it annotates, and what its corpus does not annotate."""
+
+    units: Units
+    tags: dict[str, Ints]
+    free: Bools
+    """(V,) tags of unannotated labels."""
+
+
+class UnitSampler:
+    """Draws the batch of any step: the same step gives the same batch, so a resumed run needs no state of it."""
+
+    def __init__(
+        self, members: Sequence[Annotated], vocabulary: Vocabulary, model: ModelConfig, train: TrainConfig
+    ) -> None:
+        self.tags, self.model, self.train = TagSets(vocabulary.labels), model, train
+        self.untold = 0
+        sources = (self._source(member) for member in members if member.document.spans)
+        self.sources = [source for source in sources if len(source.units)]
+        self._before = np.cumsum([len(source.units) for source in self.sources])
+        self._pool: tuple[int, list[TaggedBatch]] = (-1, [])
+
+    def batch(self, step: int) -> TaggedBatch:
+        """The batch of optimizer step `step` (0-based)."""
+        number = step // BATCHES_PER_POOL
+        if self._pool[0] != number:
+            self._pool = (number, list(self._draw_pool(number)))
+        return self._pool[1][step % BATCHES_PER_POOL]
+
+    def _source(self, member: Annotated) -> _Source:
+        document = member.document
+        units = cut_units(document.data)
+        tags = {}
+        for task in self.tags.labels:
+            if task in document.spans:
+                found, untold = self.tags.encode(document.spans[task], units, task)
+                tags[task] = np.where(untold, IGNORED, found)
+                self.untold += int(untold.sum())
+        free = np.array([
+            task in document.spans and tag != "O" and tag[2:] not in member.labels.get(task, ())
+            for task, tag in self.tags.meanings()
+        ], np.bool_)  # fmt: skip
+        return _Source(units, tags, free)
+
+    def _draw_pool(self, number: int) -> Iterator[TaggedBatch]:
+        """Segments for some batches, dealt out by length, so that little of a batch is padding."""
+        rng = np.random.default_rng([self.train.seed, number])
+        count = self.train.batch_size * BATCHES_PER_POOL
+        segments = [self._draw(rng) for _ in range(count)]
+        segments.sort(key=lambda segment: segment[2] - segment[1])
+        batches = [segments[i : i + self.train.batch_size] for i in range(0, count, self.train.batch_size)]
+        for i in rng.permutation(len(batches)):
+            yield self._collate(batches[i], rng)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[_Source, int, int]:
+        """(source, first unit, last unit) of a segment: every unit of every document is as likely to be in one."""
+        place = int(rng.integers(self._before[-1]))
+        owner = int(np.searchsorted(self._before, place, side="right"))
+        source = self.sources[owner]
+        units = source.units
+        at = place - int(self._before[owner]) + len(units)
+        length = self.model.segment_length
+        if rng.random() < self.train.short_fraction:
+            length = int(rng.integers(1, length + 1))
+        first_byte = int(units.starts[at]) - int(rng.integers(length))
+        latest = max(int(units.ends[-1]) - length, 0)
+        first = min(int(np.searchsorted(units.starts, min(first_byte, latest))), at)
+        last = int(np.searchsorted(units.ends, units.starts[first] + length, side="right"))
+        return source, first, max(last, first + 1)
+
+    def _collate(self, segments: Sequence[tuple[_Source, int, int]], rng: np.random.Generator) -> TaggedBatch:
+        parts = [source.units.slice(first, last) for source, first, last in segments]
+        batch = collate_units(parts, rows=self.model.table_rows)
+        gold = {task: np.full(batch.gaps.shape, IGNORED, np.int64) for task in self.tags.labels}
+        for column, (source, first, last) in enumerate(segments):
+            for task, tags in source.tags.items():
+                gold[task][: last - first, column] = tags[first:last]
+        shown = self._drop_bytes(batch, parts, rng)
+        free = np.stack([source.free for source, _, _ in segments])
+        size = sum(int(units.ends[-1] - units.starts[0]) for units in parts)
+        return TaggedBatch(batch, shown, gold, free if free.any() else None, size)
+
+    def _drop_bytes(self, batch: UnitBatch, parts: Sequence[Units], rng: np.random.Generator) -> Bools:
+        """Replace bytes of the batch by DROP, and return which hashes hold no dropped byte and may be shown."""
+        shape = batch.symbols.shape
+        dropped = rng.random(shape, np.float32) < self.train.byte_dropout
+        dropped |= (rng.random(shape[:2], np.float32) < self.train.unit_dropout)[..., None]
+        dropped &= batch.symbols < DROP
+        batch.symbols[dropped] = DROP
+        lengths = (batch.symbols <= DROP).sum(axis=2)
+        first = np.where(dropped.any(axis=2), dropped.argmax(axis=2), WIDTH)
+        last = np.where(dropped.any(axis=2), WIDTH - dropped[..., ::-1].argmax(axis=2), 0)
+        shown = np.ones((*shape[:2], HASHES), np.bool_)
+        shown[..., :WHOLE] = (first == WIDTH)[..., None]
+        for column, units in enumerate(parts):
+            inside = slice(len(units)), column
+            begins, ends = units.affixes[:, : len(PREFIXES)], units.affixes[:, len(PREFIXES) :]
+            shown[inside][:, WHOLE : WHOLE + len(PREFIXES)] = first[inside][:, None] >= begins
+            left = lengths[inside] - last[inside]
+            shown[inside][:, WHOLE + len(PREFIXES) :] = (left[:, None] >= ends) | (last[inside] == 0)[:, None]
+        if self.train.hash_dropout:
+            shown &= rng.random(shown.shape, np.float32) >= self.train.hash_dropout
+        return shown

@@ -1,0 +1,227 @@
+"""Units: the pieces of a text that the parallel decoder labels, and what it is told about each.
+
+A unit is a longest run of letters, digits and marks, or any other single character that is not white space; in scripts
+without spaces every character is one. Units only say where spans may begin and end (`words.broken_edges`): which of
+them make up a word or a name, the model decides.
+
+Of each unit the model sees its bytes, what stands before it, and hashes of it, its beginnings and its ends: rows of one
+table of trained vectors, after the hashed n-grams of CANINE and the Bloom embeddings of spaCy. All arithmetic here is
+modulo 2^32, so that a reader in any language gets the same numbers (see docs/format.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytespan.characters import BLANK, JOINS, SHAPE_SHIFT, lowered, properties
+from bytespan.words import code_points
+
+Ints = NDArray[np.int64]
+Hashes = NDArray[np.uint32]
+
+WIDTH = 16
+"""Bytes of a unit that the model sees as bytes; of a longer one the first and the last eight."""
+
+PAD = 257
+"""Symbol behind the bytes of a short unit; 256 is DROP."""
+
+PREFIXES = (2, 3, 4)
+SUFFIXES = (2, 3, 4)
+"""Characters in the beginnings (as they are) and ends (in lower case) that are hashed."""
+
+WHOLE = 4
+"""Hashes of the whole unit: itself, itself once more with another seed, in lower case, its shape."""
+
+HASHES = WHOLE + len(PREFIXES) + len(SUFFIXES)
+"""How many rows of the table each unit adds up."""
+
+LOWERED = 2
+"""Which of the hashes is of the unit in lower case: units with the same one are the same word."""
+
+NO_GAP, SPACE, NEW_LINE, NEW_PARAGRAPH = range(4)
+"""What stands before a unit: nothing, white space without a line end, one line end, several or the text's beginning."""
+
+GAPS = 4
+
+_BASE = 0x9E3779B1
+_INVERSE = pow(_BASE, -1, 1 << 32)
+_NEW_LINE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """All units of a document, in order. U units."""
+
+    starts: Ints
+    """(U,) first byte of each."""
+    ends: Ints
+    """(U,) byte after each."""
+    gaps: NDArray[np.int8]
+    """(U,) what stands before each."""
+    hashes: Hashes
+    """(U, HASHES)."""
+    symbols: NDArray[np.int16]
+    """(U, WIDTH) bytes, PAD behind them."""
+    affixes: NDArray[np.uint8]
+    """(U, len(PREFIXES) + len(SUFFIXES)) bytes in each hashed beginning and end."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def slice(self, first: int, last: int) -> "Units":
+        """Some units in a row."""
+        part = slice(first, last)
+        return Units(
+            self.starts[part],
+            self.ends[part],
+            self.gaps[part],
+            self.hashes[part],
+            self.symbols[part],
+            self.affixes[part],
+        )
+
+
+def cut_units(data: bytes) -> Units:
+    """The units of a document with everything that the model is told about them; any bytes will do."""
+    codes, offsets = code_points(data)
+    found = properties(codes)
+    firsts, lasts = _edges(found)
+    starts, ends = offsets[firsts], offsets[lasts]
+    return Units(
+        starts,
+        ends,
+        _gaps(codes, firsts, lasts),
+        _hashes(codes, found >> SHAPE_SHIFT, firsts, lasts),
+        _symbols(data, starts, ends),
+        _affixes(offsets, firsts, lasts),
+    )
+
+
+def _edges(found: NDArray[np.uint8]) -> tuple[Ints, Ints]:
+    """First character of each unit, and the one after it."""
+    joins, blank = found & JOINS != 0, found & BLANK != 0
+    cuts = np.ones(len(found) + 1, np.bool_)
+    cuts[1:-1] = ~(joins[:-1] & joins[1:])
+    edges = np.flatnonzero(cuts)
+    kept = ~blank[edges[:-1]]
+    return edges[:-1][kept], edges[1:][kept]
+
+
+def _gaps(codes: NDArray[np.uint32], firsts: Ints, lasts: Ints) -> NDArray[np.int8]:
+    before = np.append(0, lasts[:-1])[: len(firsts)]
+    lines = np.append(0, np.cumsum(codes == _NEW_LINE))
+    gaps = np.where(firsts > before, SPACE + np.minimum(lines[firsts] - lines[before], 2), NO_GAP)
+    gaps[:1] = NEW_PARAGRAPH
+    return gaps.astype(np.int8)
+
+
+def _hashes(codes: NDArray[np.uint32], shapes: NDArray[Any], firsts: Ints, lasts: Ints) -> Hashes:
+    plain, lower = _Rolling(codes), _Rolling(lowered(codes))
+    whole = plain(firsts, lasts)
+    columns = [whole, whole, lower(firsts, lasts), _shapes(shapes, firsts, lasts)]
+    columns += [plain(firsts, np.minimum(firsts + size, lasts)) for size in PREFIXES]
+    columns += [lower(np.maximum(lasts - size, firsts), lasts) for size in SUFFIXES]
+    seeds = (np.arange(1, HASHES + 1, dtype=np.uint64) * _BASE).astype(np.uint32)
+    return _mixed(np.stack(columns, axis=1) ^ seeds)
+
+
+class _Rolling:
+    """Hashes of any ranges of characters from running sums: sum of (c + 1) * BASE^i over the range, i from 0."""
+
+    def __init__(self, codes: NDArray[np.uint32]) -> None:
+        powers, self.inverses = _powers(1 << max(len(codes) - 1, 1).bit_length())
+        self.sums = np.zeros(len(codes) + 1, np.uint32)
+        np.cumsum((codes + np.uint32(1)) * powers[: len(codes)], out=self.sums[1:], dtype=np.uint32)
+
+    def __call__(self, firsts: Ints, lasts: Ints) -> Hashes:
+        return (self.sums[lasts] - self.sums[firsts]) * self.inverses[firsts]
+
+
+@lru_cache(maxsize=4)
+def _powers(count: int) -> tuple[Hashes, Hashes]:
+    """BASE^i and BASE^-i for i below `count`."""
+    one = np.ones(1, np.uint32)
+    rows = (np.append(one, np.full(count - 1, base, np.uint32)) for base in (_BASE, _INVERSE))
+    powers, inverses = (np.cumprod(row, dtype=np.uint32) for row in rows)
+    return powers, inverses
+
+
+def _shapes(shapes: NDArray[Any], firsts: Ints, lasts: Ints) -> Hashes:
+    """The shapes of the first, second and last character, which shapes there are, and the length up to 7, in one."""
+    if not len(firsts):
+        return np.zeros(0, np.uint32)
+    present = np.bitwise_or.reduceat(np.append(np.uint8(1) << shapes, np.uint8(0)), _interleaved(firsts, lasts))[::2]
+    second = shapes[np.minimum(firsts + 1, lasts - 1)]
+    parts = (shapes[firsts], second, shapes[lasts - 1], present, np.minimum(lasts - firsts, 7))
+    code = np.zeros(len(firsts), np.uint32)
+    for part, shift in zip(parts, (0, 3, 6, 9, 15), strict=True):
+        code |= part.astype(np.uint32) << np.uint32(shift)
+    return code
+
+
+def _interleaved(firsts: Ints, lasts: Ints) -> Ints:
+    return np.stack([firsts, lasts], axis=1).ravel()
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """MurmurHash3's last step: every bit of the result depends on every bit of the value."""
+    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return values ^ (values >> np.uint32(16))
+
+
+def _symbols(data: bytes, starts: Ints, ends: Ints) -> NDArray[np.int16]:
+    buffer = np.frombuffer(data, np.uint8)
+    if not len(starts):
+        return np.zeros((0, WIDTH), np.int16)
+    columns, lengths = np.arange(WIDTH), (ends - starts)[:, None]
+    from_end = (lengths > WIDTH) & (columns >= WIDTH // 2)
+    places = np.where(from_end, ends[:, None] - WIDTH, starts[:, None]) + columns
+    inside = columns < lengths
+    return np.where(inside, buffer[np.where(inside, places, 0)].astype(np.int16), np.int16(PAD))
+
+
+def _affixes(offsets: Ints, firsts: Ints, lasts: Ints) -> NDArray[np.uint8]:
+    sizes = [offsets[np.minimum(firsts + size, lasts)] - offsets[firsts] for size in PREFIXES]
+    sizes += [offsets[lasts] - offsets[np.maximum(lasts - size, firsts)] for size in SUFFIXES]
+    return np.stack(sizes, axis=1).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitBatch:
+    """Segments of units side by side, as the model takes them. T units in the longest, B segments."""
+
+    rows: Ints
+    """(T, B, HASHES) rows of the table."""
+    symbols: Ints
+    """(T, B, WIDTH)."""
+    gaps: Ints
+    """(T, B)."""
+    words: Ints
+    """(T, B) units of a segment with the same number are the same word, up to case; -1 beyond `lengths`."""
+    lengths: Ints
+    """(B,) units of each segment."""
+
+
+def collate_units(segments: Sequence[Units], *, rows: int) -> UnitBatch:
+    """The batch of some segments for a table with so many rows; zeros and PAD fill the shorter ones up."""
+    lengths = np.array([len(units) for units in segments], np.int64)
+    shape = (int(lengths.max(initial=0)), len(segments))
+    batch = UnitBatch(
+        np.zeros((*shape, HASHES), np.int64),
+        np.full((*shape, WIDTH), PAD, np.int64),
+        np.zeros(shape, np.int64),
+        np.full(shape, -1, np.int64),
+        lengths,
+    )
+    for column, units in enumerate(segments):
+        inside = slice(len(units)), column
+        batch.rows[inside] = units.hashes % np.uint32(rows)
+        batch.symbols[inside] = units.symbols
+        batch.gaps[inside] = units.gaps
+        batch.words[inside] = np.unique(units.hashes[:, LOWERED], return_inverse=True)[1]
+    return batch
