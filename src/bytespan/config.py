@@ -116,6 +116,8 @@ class TrainConfig:
     """Fraction of batches drawn with a random shorter segment, so that texts shorter than a segment are known too."""
     span_fraction: float = 0.0
     """Fraction of the other segments drawn around a span of a sparse task instead of anywhere."""
+    balance: float = 0.0
+    """Parallel: a corpus of n bytes is drawn as often as n ** (1 - balance); 0 does not balance (paper, section 4)."""
     precision: str = "fp32"
     """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32."""
     seed: int = 1
@@ -138,7 +140,7 @@ class TrainConfig:
         for name in ("warmup_steps", "decay_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
             _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
-        for name in (*fractions, "span_fraction"):
+        for name in (*fractions, "span_fraction", "balance"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         _require(self.learning_rate > 0, f"train.learning_rate must be above 0, got {self.learning_rate}")
         _require(self.clip_norm > 0, f"train.clip_norm must be above 0, got {self.clip_norm}")
@@ -175,7 +177,7 @@ class Recipe:
 PRESETS: Mapping[str, ModelConfig] = {
     "paper": ModelConfig(),
     "paper-1m": ModelConfig(layers=1),
-    "parallel": ModelConfig(decoder="parallel", segment_length=1024, layers=2, units=192, embedding=48),
+    "parallel": ModelConfig(decoder="parallel", segment_length=1024, layers=2, units=160, embedding=48),
     "tiny": ModelConfig(layers=1, units=16, embedding=16, segment_length=30),
 }
 """Named shapes. The paper gives both 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer."""

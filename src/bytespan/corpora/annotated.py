@@ -24,6 +24,8 @@ class Annotated:
     document: Document
     labels: Mapping[str, frozenset[str]]
     """Task -> labels."""
+    corpus_bytes: int
+    """Bytes in all documents of the corpus."""
 
 
 def annotate(documents: Iterable[Document]) -> list[Annotated]:
@@ -34,7 +36,8 @@ def annotate(documents: Iterable[Document]) -> list[Annotated]:
         for task, spans in document.spans.items():
             labels.setdefault(task, set()).update(span.label for span in spans)
     known = {task: frozenset(found) for task, found in labels.items()}
-    return [Annotated(document, known) for document in members]
+    size = sum(len(document.data) for document in members)
+    return [Annotated(document, known, size) for document in members]
 
 
 def without_sentences(documents: Iterable[Document], forbidden: Iterable[Document]) -> Iterator[Document]:

@@ -65,6 +65,8 @@ class _Source:
     tags: dict[str, Ints]
     free: Bools
     """(V,) tags of unannotated labels."""
+    weight: float
+    """How many times as often as in proportion to its size it is drawn."""
 
 
 class UnitSampler:
@@ -77,7 +79,8 @@ class UnitSampler:
         self.untold = 0
         sources = (self._source(member) for member in members if member.document.spans)
         self.sources = [source for source in sources if len(source.units)]
-        self._before = np.cumsum([len(source.units) for source in self.sources])
+        weights = np.array([len(source.units) * source.weight for source in self.sources])
+        self._before = np.append(0, np.cumsum(weights)) / weights.sum()
         self._pool: tuple[int, list[TaggedBatch]] = (-1, [])
 
     def batch(self, step: int) -> TaggedBatch:
@@ -100,7 +103,7 @@ class UnitSampler:
             task in document.spans and tag != "O" and tag[2:] not in member.labels.get(task, ())
             for task, tag in self.tags.meanings()
         ], np.bool_)  # fmt: skip
-        return _Source(units, tags, free)
+        return _Source(units, tags, free, member.corpus_bytes**-self.train.balance)
 
     def _draw_pool(self, number: int) -> Iterator[TaggedBatch]:
         """Segments for some batches, dealt out by length, so that little of a batch is padding."""
@@ -113,12 +116,11 @@ class UnitSampler:
             yield self._collate(batches[i], rng)
 
     def _draw(self, rng: np.random.Generator) -> tuple[_Source, int, int]:
-        """(source, first unit, last unit) of a segment: every unit of every document is as likely to be in one."""
-        place = int(rng.integers(self._before[-1]))
-        owner = int(np.searchsorted(self._before, place, side="right"))
+        """(source, first unit, last unit) of a segment: every unit of a corpus is as likely to be in one."""
+        owner = int(np.searchsorted(self._before[1:-1], rng.random(), side="right"))
         source = self.sources[owner]
         units = source.units
-        at = place - int(self._before[owner]) + len(units)
+        at = int(rng.integers(len(units)))
         length = self.model.segment_length
         if rng.random() < self.train.short_fraction:
             length = int(rng.integers(1, length + 1))
