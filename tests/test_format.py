@@ -148,7 +148,9 @@ def test_second_reader_finds_what_the_tagger_finds(tiny_package: Path, tiny_docu
 def test_second_reader_runs_every_variant(
     separate: bool, attention: bool, order: str, span_order: str, tmp_path: Path
 ) -> None:
-    config = ModelConfig(12, 2, 16, 8, input_order=order, separate=separate, attention=attention, span_order=span_order)
+    config = ModelConfig(
+        "generator", 12, 2, 16, 8, input_order=order, separate=separate, attention=attention, span_order=span_order
+    )
     texts = [
         "日本語 text, über 60 bytes long; 😀😀😀 and so on".encode(),
         b"short",

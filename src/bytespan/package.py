@@ -138,7 +138,7 @@ def describe_model(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], p
     lines += [
         f"| languages | {', '.join(provenance.languages) or 'not stated'} |",
         f"| licence | {provenance.licence} |",
-        f"| shape | {config.layers} x {config.units} units, segments of {config.segment_length} bytes |",
+        f"| shape | {describe_shape(config)} |",
         f"| weights | {provenance.precision} |",
     ]
     if provenance.training_data:
@@ -147,6 +147,15 @@ def describe_model(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], p
         lines += ["", "## Scores", "", "| measured on | score |", "|---|---|"]
         lines += [f"| {name} | {score:.4f} |" for name, score in provenance.scores.items()]
     return "\n".join([*lines, ""])
+
+
+def describe_shape(config: ModelConfig) -> str:
+    """The size of a model in a few words."""
+    segments = f"segments of {config.segment_length} bytes"
+    if config.decoder == "parallel":
+        table = f"{config.table_rows} x {config.table_width} table of n-grams"
+        return f"{config.layers} x {config.units} units a direction, {table}, {segments}"
+    return f"{config.layers} x {config.units} units, {segments}"
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:

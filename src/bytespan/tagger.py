@@ -6,8 +6,7 @@ from pathlib import Path
 
 from bytespan.errors import ConfigError, LabelError, ModelError
 from bytespan.package import Package, Provenance, read_package
-from bytespan.runtime.batching import tag_documents
-from bytespan.runtime.generate import OnnxGenerator
+from bytespan.runtime.batching import open_model, tag_documents
 from bytespan.spans import Document, encode_text
 
 PACKAGED_MODEL = Path(__file__).with_name("models") / "base"
@@ -23,7 +22,7 @@ class Tagger:
     def __init__(self, package: Package, *, threads: int | None = None) -> None:
         """Use `load` to get one from a path. `threads`: the most that one call uses, all CPUs if None."""
         self._package = package
-        self._model = OnnxGenerator(package, threads=threads)
+        self._model = open_model(package, threads=threads)
 
     def __call__(self, text: Text, *, tasks: Sequence[str] | None = None, beam_size: int = 1) -> Document:
         """The text with its spans of all tasks, or of some.
@@ -44,6 +43,9 @@ class Tagger:
             raise TypeError("pipe takes an iterable of texts: call the tagger itself for a single one")
         if beam_size < 1:
             raise ConfigError(f"beam_size must be at least 1, got {beam_size}")
+        if beam_size > 1 and self._package.config.decoder == "parallel":
+            raise ConfigError(f"beam_size must be 1, got {beam_size}: the parallel decoder of {self.path} always finds "
+                              "the best spans")  # fmt: skip
         wanted = self._tasks(tasks)
         documents = (as_document(text) for text in texts)
         return tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size)
@@ -88,11 +90,16 @@ def load(path: str | Path | None = None, *, threads: int | None = None, whole_wo
     """The tagger of a model directory or zip file, or of the packaged model.
 
     `threads`: the most that one call uses, all CPUs if None. `whole_words`: whether spans may only begin and end where
-    words do, whatever the model's own setting. Raises ModelError if there is no usable model.
+    words do, whatever the model's own setting; a parallel decoder knows no other way, and False raises ConfigError.
+    Raises ModelError if there is no usable model.
     """
     if path is None and not PACKAGED_MODEL.exists():
         raise ModelError("this installation of bytespan holds no packaged model: give the path of a model to load")
     package = read_package(PACKAGED_MODEL if path is None else path, with_weights=False)
+    if package.config.decoder == "parallel" and whole_words is False:
+        raise ConfigError(
+            f"{package.path}: the parallel decoder finds whole words only: leave out whole_words=False (--no-whole-words)"
+        )
     if whole_words is not None:
         package = replace(package, config=replace(package.config, whole_words=whole_words))
     return Tagger(package, threads=threads)

@@ -22,13 +22,13 @@ from networks import random_generator
 
 LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
 VARIANTS = [
-    pytest.param(ModelConfig(15, layers, units, 12, separate=separate, attention=attention), id=name)
+    pytest.param(ModelConfig("generator", 15, layers, units, 12, separate=separate, attention=attention), id=name)
     for layers, units, (separate, attention, name) in itertools.product(
         (3,),
         (20,),
         ((False, False, "shared"), (True, False, "separate"), (False, True, "attention"), (True, True, "both")),
     )
-] + [pytest.param(ModelConfig(15, 1, 7, 5), id="one layer")]
+] + [pytest.param(ModelConfig("generator", 15, 1, 7, 5), id="one layer")]
 WITHIN = {"fp32": 1e-5, "fp16": 5e-3, "int8": 5e-2}
 
 
@@ -104,24 +104,24 @@ def test_a_trained_model_tags_the_same_in_every_precision(
 
 
 def test_smaller_precisions_make_smaller_files() -> None:
-    model = uniform_generator(ModelConfig(30, 2, 128, 128))
+    model = uniform_generator(ModelConfig("generator", 30, 2, 128, 128))
     fp32, fp16, int8 = (len(export_model(model, precision=precision)) for precision in PRECISIONS)
     assert fp16 < 0.52 * fp32
     assert int8 < 0.65 * fp16
 
 
 def test_the_same_weights_give_the_same_file() -> None:
-    models = [uniform_generator(ModelConfig(15, 2, 8, 8)) for _ in range(2)]
+    models = [uniform_generator(ModelConfig("generator", 15, 2, 8, 8)) for _ in range(2)]
     assert export_model(models[0]) == export_model(models[1])
 
 
 def test_export_refuses_an_unknown_precision() -> None:
     with pytest.raises(ConfigError, match="precision must be one of fp32, fp16, int8, got 'fp8'"):
-        export_model(uniform_generator(ModelConfig(15, 1, 8, 8)), precision="fp8")
+        export_model(uniform_generator(ModelConfig("generator", 15, 1, 8, 8)), precision="fp8")
 
 
 def test_package_holds_the_weights_to_train_on_from(tmp_path: Path) -> None:
-    model = uniform_generator(ModelConfig(15, 2, 8, 8, separate=True))
+    model = uniform_generator(ModelConfig("generator", 15, 2, 8, 8, separate=True))
     export_package(model, tmp_path / "model", provenance=Provenance("random"))
     package = read_package(tmp_path / "model")
     assert package.weights is not None
@@ -132,7 +132,7 @@ def test_package_holds_the_weights_to_train_on_from(tmp_path: Path) -> None:
 
 
 def test_package_without_weights_can_still_tag(tmp_path: Path) -> None:
-    model = uniform_generator(ModelConfig(15, 1, 8, 8))
+    model = uniform_generator(ModelConfig("generator", 15, 1, 8, 8))
     export_package(model, tmp_path / "model", provenance=Provenance("random"), with_weights=False)
     package = read_package(tmp_path / "model")
     assert package.weights is None
@@ -140,7 +140,10 @@ def test_package_without_weights_can_still_tag(tmp_path: Path) -> None:
 
 
 def test_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
-    small, large = uniform_generator(ModelConfig(15, 1, 8, 8)), uniform_generator(ModelConfig(15, 2, 8, 8))
+    small, large = (
+        uniform_generator(ModelConfig("generator", 15, 1, 8, 8)),
+        uniform_generator(ModelConfig("generator", 15, 2, 8, 8)),
+    )
     write_package(
         tmp_path / "model",
         config=small.config,

@@ -54,13 +54,16 @@ def _to_json(package: "Package") -> dict[str, Any]:
 
 
 def _to_text(package: "Package") -> str:
+    from bytespan.package import describe_shape
+
     provenance, config = package.provenance, package.config
     rows = [("name", f"{provenance.name} {provenance.version}"), ("path", str(package.path))]
     rows += [(task, ", ".join(labels)) for task, labels in package.labels.items()]
     rows += [
         ("languages", ", ".join(provenance.languages) or "not stated"),
         ("licence", provenance.licence),
-        ("shape", f"{config.layers} x {config.units} units, segments of {config.segment_length} bytes"),
+        ("decoder", config.decoder),
+        ("shape", describe_shape(config)),
         ("weights", provenance.precision),
         ("size", ", ".join(f"{name} {len(data):,} bytes" for name, data in package.files.items())),
     ]

@@ -2,31 +2,47 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bytespan.decoding import SegmentModel, predict_spans
-from bytespan.spans import Document
+from bytespan.decoding import predict_spans
+from bytespan.package import Package
+from bytespan.parallel import predict_by_units
+from bytespan.runtime.generate import OnnxGenerator
+from bytespan.runtime.parallel import OnnxParallel
+from bytespan.spans import Document, Span
 
 MAX_GROUP_DOCUMENTS = 512
 MAX_GROUP_BYTES = 1 << 16
-"""A group ends once its documents hold this many bytes, about 2,000 segments: enough to fill the batches."""
+"""A group ends once its documents hold this many bytes, enough to fill the batches of either decoder."""
 
 GROUP_GROWTH = 4
 """How many times as many documents a group may hold as the one before."""
 
 
+Model = OnnxGenerator | OnnxParallel
+
+
+def open_model(package: Package, *, threads: int | None = None) -> Model:
+    """The decoder that the package holds; ModelError if its graph is not one for its settings and label sets."""
+    if package.config.decoder == "parallel":
+        return OnnxParallel(package, threads=threads)
+    return OnnxGenerator(package, threads=threads)
+
+
 def tag_documents(
-    model: SegmentModel,
-    documents: Iterable[Document],
-    *,
-    tasks: Sequence[str],
-    batch_size: int = 64,
-    beam_size: int = 1,
+    model: Model, documents: Iterable[Document], *, tasks: Sequence[str], beam_size: int = 1
 ) -> Iterator[Document]:
     """Each document with the model's spans instead of its own, in order, a group at a time."""
     for group in group_documents(documents):
-        data = [document.data for document in group]
-        found = predict_spans(model, data, tasks=tasks, batch_size=batch_size, beam_size=beam_size)
+        found = _predict(model, [document.data for document in group], tasks=tasks, beam_size=beam_size)
         for document, spans in zip(group, found, strict=True):
             yield Document(document.data, spans, identifier=document.identifier)
+
+
+def _predict(
+    model: Model, data: Sequence[bytes], *, tasks: Sequence[str], beam_size: int
+) -> list[dict[str, list[Span]]]:
+    if isinstance(model, OnnxParallel):
+        return predict_by_units(model, data, tasks=tasks)
+    return predict_spans(model, data, tasks=tasks, beam_size=beam_size)
 
 
 def group_documents(documents: Iterable[Document]) -> Iterator[list[Document]]:

@@ -1,0 +1,141 @@
+"""The parallel decoder's ONNX graph, written node by node from its weights (see docs/format.md).
+
+Its inputs are the fields of `units.UnitBatch`. Letters in shapes: T units, B segments, H LSTM units a direction, N
+distinct units, V tags of all tasks.
+"""
+
+from functools import reduce
+
+import numpy as np
+from onnx import TensorProto
+from torch import nn
+
+from bytespan.neural.graph import Array, Graph, Shapes, array, gates, quantize, serialize
+from bytespan.neural.parallel import KERNEL, Parallel
+from bytespan.units import HASHES, WIDTH
+
+
+def parallel_graph(model: Parallel, *, precision: str) -> bytes:
+    """The ONNX file of a parallel decoder, its weights in one of `graph.PRECISIONS`."""
+    config, graph = model.config, Graph(precision)
+    states = _read_units(graph, model)  # (T, B, unit_width)
+    for layer in range(config.layers):
+        states = _both_ways(graph, model, layer, states)  # (T, B, 2 H)
+        if layer == 0 and config.layers > 1:
+            states = graph.add("Concat", [states, _elsewhere(graph, states)], axis=2)  # (T, B, 4 H)
+    graph.name_output("scores", _linear(graph, "output", model.output, states))
+    inputs: Shapes = {
+        "rows": (TensorProto.INT64, ["T", "B", HASHES]),
+        "symbols": (TensorProto.INT64, ["T", "B", WIDTH]),
+        "gaps": (TensorProto.INT64, ["T", "B"]),
+        "words": (TensorProto.INT64, ["T", "B"]),
+        "lengths": (TensorProto.INT32, ["B"]),
+    }
+    outputs: Shapes = {"scores": (TensorProto.FLOAT, ["T", "B", model.tags.size])}
+    return serialize(graph, "bytespan-parallel", inputs=inputs, outputs=outputs)
+
+
+def _read_units(graph: Graph, model: Parallel) -> str:
+    """(T, B, unit_width): units before the first LSTM layer. Those that are alike are read once, N in all."""
+    gaps = graph.add("Unsqueeze", ["gaps", graph.constant(np.array([2]))])
+    told = graph.add("Concat", ["rows", "symbols", gaps], axis=2)
+    flat = graph.add("Reshape", [told, graph.constant(np.array([-1, HASHES + WIDTH + 1]))])
+    distinct, _, places, _ = graph.add_many("Unique", [flat], 4, axis=0)
+    rows, symbols, gaps = graph.add_many("Split", [distinct, graph.constant(np.array([HASHES, WIDTH, 1]))], 3, axis=1)
+    gap = graph.add("Gather", [graph.weight("gap_table", array(model.gaps.weight)), gaps])  # (N, 1, GAP_WIDTH)
+    gap = graph.add("Squeeze", [gap, graph.constant(np.array([1]))])
+    seen = [_look_up(graph, array(model.table.weight), rows), _read_bytes(graph, model, symbols), gap]
+    units = _gelu(graph, _linear(graph, "input", model.input, graph.add("Concat", seen, axis=1)))  # (N, unit_width)
+    return graph.add("Gather", [units, graph.add("Reshape", [places, graph.add("Shape", ["gaps"])])])
+
+
+def _look_up(graph: Graph, table: Array, rows: str) -> str:
+    """(N, HASHES * table_width): the rows of the table, of which only those looked up are widened to 32 bits."""
+    if graph.precision == "int8":
+        codes, scales = quantize(table, axis=0)
+        found = graph.add("Cast", [graph.add("Gather", [graph.constant(codes), rows])], to=TensorProto.FLOAT)
+        found = graph.add("Mul", [found, graph.constant(scales[0])])
+    elif graph.precision == "fp16":
+        found = graph.add("Gather", [graph.constant(table.astype(np.float16)), rows])
+        found = graph.add("Cast", [found], to=TensorProto.FLOAT)
+    else:
+        found = graph.add("Gather", [graph.constant(table), rows])
+    return graph.add("Reshape", [found, graph.constant(np.array([0, HASHES * table.shape[1]]))])
+
+
+def _read_bytes(graph: Graph, model: Parallel, symbols: str) -> str:
+    """(N, kernels): the largest value of each kernel over a unit's bytes.
+
+    What a symbol adds to the kernels at each of the KERNEL places is in a table that ONNX Runtime works out on loading,
+    once for all; the convolution is then a sum of rows.
+    """
+    outside = len(model.bytes.weight)  # the symbol around a unit, a row of zeros
+    embedding = np.concatenate([array(model.bytes.weight), np.zeros((1, model.config.embedding), np.float32)])
+    kernels = np.concatenate(np.split(array(model.convolution.weight).T, KERNEL), axis=1)  # (E, KERNEL * kernels)
+    product = graph.add("MatMul", [_matrix(graph, "bytes", embedding), _matrix(graph, "convolution", kernels)])
+    tables = graph.add_many("Split", [product], KERNEL, axis=1)
+    edges = graph.constant(np.array([0, KERNEL // 2, 0, KERNEL // 2]))
+    padded, axis = graph.add("Pad", [symbols, edges, graph.constant(np.array(outside))]), graph.constant(np.array([1]))
+    parts = []
+    for i, table in enumerate(tables):
+        bounds = (graph.constant(np.array([i])), graph.constant(np.array([i + WIDTH])))
+        parts.append(graph.add("Gather", [table, graph.add("Slice", [padded, *bounds, axis])]))
+    total = reduce(lambda one, two: graph.add("Add", [one, two]), parts)  # (N, WIDTH, kernels)
+    most = graph.add("ReduceMax", [total], axes=[1], keepdims=0)
+    bias = graph.weight("convolution_bias", array(model.convolution.bias))
+    return graph.add("Relu", [graph.add("Add", [most, bias])])
+
+
+def _linear(graph: Graph, name: str, linear: nn.Linear, states: str) -> str:
+    product = graph.add("MatMul", [states, _matrix(graph, name, array(linear.weight).T)])
+    return graph.add("Add", [product, graph.weight(f"{name}_bias", array(linear.bias))])
+
+
+def _matrix(graph: Graph, name: str, values: Array) -> str:
+    """The name of a float32 matrix; in int8 stored in 8 bits, a scale a column, and widened on loading."""
+    if graph.precision != "int8":
+        return graph.weight(name, np.ascontiguousarray(values))
+    codes, scales = quantize(values, axis=0)
+    return graph.add("Mul", [graph.add("Cast", [graph.constant(codes)], to=TensorProto.FLOAT), graph.constant(scales)])
+
+
+def _gelu(graph: Graph, states: str) -> str:
+    """x / 2 * (1 + erf(x / sqrt 2)), torch's default."""
+    part = graph.add("Erf", [graph.add("Div", [states, graph.constant(np.array(np.sqrt(2), np.float32))])])
+    part = graph.add("Add", [part, graph.constant(np.array(1, np.float32))])
+    return graph.add("Mul", [graph.add("Mul", [states, part]), graph.constant(np.array(0.5, np.float32))])
+
+
+def _both_ways(graph: Graph, model: Parallel, layer: int, states: str) -> str:
+    """(T, B, 2 H): what the two LSTMs of a layer read, from the start and from the end; zeros beyond the lengths."""
+    units, parameters = model.config.units, dict(model.named_parameters())
+    weights, recurrent, *biases = (
+        np.stack([gates(parameters[f"{way}.{layer}.{kind}_l0"]) for way in ("forwards", "backwards")])
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )  # (2, 4 H, inputs), (2, 4 H, H) and twice (2, 4 H)
+    bias = graph.weight(f"lstm_{layer}_bias", np.concatenate(biases, axis=1))
+    if graph.precision == "int8":
+        codes, scales = zip(*(quantize(weight, axis=2) for weight in (weights, recurrent)), strict=True)
+        zero = graph.constant(np.zeros((2, 4 * units), np.int8))
+        row = [states, *(graph.constant(code.transpose(0, 2, 1).copy()) for code in codes), bias, "lengths", "", "", ""]
+        row += [name for scale in scales for name in (graph.constant(scale[..., 0]), zero)]
+        found = graph.add(
+            "DynamicQuantizeLSTM", row, hidden_size=units, domain="com.microsoft", direction="bidirectional"
+        )
+    else:
+        names = (f"lstm_{layer}_input", f"lstm_{layer}_recurrent")
+        matrices = [graph.weight(name, weight) for name, weight in zip(names, (weights, recurrent), strict=True)]
+        found = graph.add("LSTM", [states, *matrices, bias, "lengths"], hidden_size=units, direction="bidirectional")
+    found = graph.add("Transpose", [found], perm=[0, 2, 1, 3])  # (T, 2, B, H) -> (T, B, 2, H)
+    return graph.add("Reshape", [found, graph.constant(np.array([0, 0, 2 * units]))])
+
+
+def _elsewhere(graph: Graph, states: str) -> str:
+    """(T, B, 2 H): of each unit the mean state of all units of its segment that are the same word."""
+    words = graph.add("Transpose", ["words"], perm=[1, 0])  # (B, T)
+    one, two = graph.constant(np.array([1])), graph.constant(np.array([2]))
+    pair = [graph.add("Unsqueeze", [words, axis]) for axis in (one, two)]
+    same = graph.add("Cast", [graph.add("Equal", pair)], to=TensorProto.FLOAT)  # (B, T, T)
+    share = graph.add("Div", [same, graph.add("ReduceSum", [same, two], keepdims=1)])
+    mean = graph.add("MatMul", [share, graph.add("Transpose", [states], perm=[1, 0, 2])])
+    return graph.add("Transpose", [mean], perm=[1, 0, 2])
