@@ -8,9 +8,9 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from bytespan.errors import ConfigError
@@ -74,48 +74,50 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How a model is trained. Defaults are what learns fast here; recipes/conll-paper-sgd.toml has the paper's."""
+    """How a model is trained. Defaults suit the parallel decoder; recipes/conll-paper.toml has what suits the generator,
+    recipes/conll-paper-sgd.toml what the paper did."""
 
-    steps: int = 30_000
+    steps: int = 6000
     """Optimizer steps."""
-    batch_size: int = 16
+    batch_size: int = 8
     """Segments an optimizer step, over all processes together; the paper's is 128."""
     initialization: str = "orthogonal"
     """"orthogonal" recurrent weights and raised forget biases, or "uniform" in +-0.08 as in the paper."""
     optimizer: str = "adamw"
     """"adamw", or "sgd" as in the paper."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Rate after warm-up; the paper's is 0.3 with SGD."""
     warmup_steps: int = 200
     """Steps over which the rate rises linearly from 0."""
-    decay_steps: int = 10_000
-    """Last steps over which the rate falls linearly to 0; SGD of the paper halves instead, see `halve_every`."""
+    decay_steps: int | None = None
+    """Last steps over which the rate falls linearly to 0, all if None; SGD of the paper halves, see `halve_every`."""
     halve_every: int | None = None
     """Steps after which the rate is halved again, in the second half of all steps (Sutskever et al. 2014)."""
     weight_decay: float = 0.0
     """AdamW's decoupled decay."""
     clip_norm: float = 5.0
     """The gradient's norm is clipped to this."""
-    dropout: float = 0.2
-    """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout")."""
-    byte_dropout: float = 0.2
+    dropout: float = 0.3
+    """Dropout on the embedding and on the state before the softmax (paper, "Dropout and Byte-dropout"); in the parallel
+    decoder on what every layer reads."""
+    byte_dropout: float = 0.1
     """Probability of replacing each input byte by DROP (paper, the same section)."""
     unit_dropout: float = 0.05
     """Parallel: probability of replacing all bytes of a unit by DROP."""
-    hash_dropout: float = 0.0
+    hash_dropout: float = 0.3
     """Parallel: probability of hiding each hash of a unit."""
     auxiliary_weight: float = 1.0
-    """Weight of the loss that asks the encoder, behind each span, for the span's label."""
+    """Generator: weight of the loss that asks the encoder, behind each span, for the span's label."""
     words_fraction: float = 0.5
-    """Fraction of segments for which all words are to be written instead of the spans of a task such as entities."""
+    """Generator: fraction of segments that ask for all words instead of the spans of a task such as entities."""
     first_length: int = 12
-    """Bytes in the first segments of a training; from there the length grows evenly up to the model's."""
-    growth_steps: int = 4000
+    """Generator: bytes in the first segments of a training; from there the length grows evenly up to the model's."""
+    growth_steps: int = 0
     """Steps over which segments grow from `first_length` to full length, and both dropouts from 0 to their rates."""
     short_fraction: float = 0.05
-    """Fraction of batches drawn with a random shorter segment, so that texts shorter than a segment are known too."""
+    """Fraction of segments (generator: of batches) that are shorter, so that short texts are known too."""
     span_fraction: float = 0.0
-    """Fraction of the other segments drawn around a span of a sparse task instead of anywhere."""
+    """Generator: fraction of the other segments drawn around a span of a sparse task instead of anywhere."""
     balance: float = 0.0
     """Parallel: a corpus of n bytes is drawn as often as n ** (1 - balance); 0 does not balance (paper, section 4)."""
     precision: str = "fp32"
@@ -137,8 +139,9 @@ class TrainConfig:
         for name in ("halve_every", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"train.{name} must be at least 1, got {value}")
-        for name in ("warmup_steps", "decay_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
+        for name in ("warmup_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
             _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
+        _require(self.decay_steps is None or self.decay_steps >= 0, "train.decay_steps must be at least 0 or nothing")
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
         for name in (*fractions, "span_fraction", "balance"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
@@ -261,6 +264,19 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
         model=model_from_table(model, source="--set"),
         train=config_from_json(TrainConfig, asdict(recipe.train) | changes["train"], source="--set", table="train"),
     )
+
+
+def choose_corpora(recipe: Recipe, names: Sequence[str]) -> Recipe:
+    """The recipe with only the corpora of these names; a folder of training files, such as pos/en, names them too."""
+    folders = [{str(PurePosixPath(file).parent) for file in corpus.train} for corpus in recipe.corpora]
+    named = [{corpus.name} | found for corpus, found in zip(recipe.corpora, folders, strict=True)]
+    for name in names:
+        if not any(name in known for known in named):
+            known = dict.fromkeys(corpus.name for corpus in recipe.corpora if corpus.name)
+            hint = _nearest(name, known) if known else ": give a --recipe that has corpora"
+            raise ConfigError(f"--corpus {name}: no corpus of that name{hint}")
+    chosen = (corpus for corpus, known in zip(recipe.corpora, named, strict=True) if known & set(names))
+    return replace(recipe, corpora=tuple(chosen))
 
 
 def _checked(value: Any, hint: Any, *, source: str, name: str) -> Any:

@@ -63,8 +63,9 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
     rate = config.learning_rate * min(1.0, (step + 1) / max(config.warmup_steps, 1))
     if config.halve_every is not None:
         rate *= 0.5 ** (max(step - config.steps // 2, 0) // config.halve_every)
-    if config.decay_steps:
-        rate *= min(1.0, (config.steps - step) / config.decay_steps)
+    decay_steps = config.steps if config.decay_steps is None else config.decay_steps
+    if decay_steps:
+        rate *= min(1.0, (config.steps - step) / decay_steps)
     return rate
 
 
