@@ -50,7 +50,8 @@ class TagSets:
     def encode(self, spans: Iterable[Span], units: Units, task: str) -> tuple[Ints, NDArray[np.bool_]]:
         """(U,) the tags that the spans give the units, and (U,) of which units they do not tell the truth.
 
-        Those are the units of spans that begin or end inside a unit, or overlap another. LabelError for a new label.
+        Those are the units of spans that begin or end inside a unit, or overlap one before them. Raises LabelError for a
+        label that is not in the set.
         """
         members = sorted(spans)
         tags, untold = np.zeros(len(units), np.int64), np.zeros(len(units), np.bool_)
@@ -64,7 +65,7 @@ class TagSets:
                 raise LabelError(f"label {span.label!r} is not in the {task} label set ({', '.join(number) or 'none'})")
             fits = first < last and units.starts[first] == span.start and units.ends[last - 1] == span.end
             if not fits or first < reached:
-                untold[min(first, reached) : last] = True
+                untold[first:last] = True
             else:
                 tags[first:last] = 2 * number[span.label] + 2
                 tags[first] -= 1
@@ -134,11 +135,11 @@ def unit_windows(units: Units, *, length: int) -> list[tuple[int, int, int, int]
         is_first = kept == 0
         begin = int(units.starts[kept]) - (0 if is_first else margin)
         first = int(np.searchsorted(units.starts, begin, side="left"))
-        last = int(np.searchsorted(units.ends, int(units.starts[first]) + length, side="right"))
+        last = max(int(np.searchsorted(units.ends, int(units.starts[first]) + length, side="right")), kept + 1)
         end = len(units) if last == len(units) else int(
             np.searchsorted(units.ends, int(units.ends[last - 1]) - margin, side="right"))  # fmt: skip
         end = max(end, kept + 1)
-        windows.append((first, max(last, end), kept, end))
+        windows.append((first, last, kept, end))
         kept = end
     return windows
 

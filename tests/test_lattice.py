@@ -1,0 +1,182 @@
+"""Spans as tags of units, and the best possible tags against all that there are."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from bytespan.errors import LabelError
+from bytespan.lattice import OUTSIDE, TagSets, best_tags, unit_windows
+from bytespan.spans import Span
+from bytespan.units import cut_units
+from strategies import texts
+
+TAGS = TagSets({"tokens": ("NOUN", "VERB", "X"), "entities": ("PER", "größe")})
+inputs = texts.map(str.encode) | st.binary(max_size=30)
+
+
+def is_possible(tags: tuple[int, ...]) -> bool:
+    """Whether every I follows a B or I of its label."""
+    pairs = itertools.pairwise((OUTSIDE, *tags))
+    return all(tag == OUTSIDE or tag % 2 == 1 or before in (tag, tag - 1) for before, tag in pairs)
+
+
+@st.composite
+def tagged_texts(draw: st.DrawFn) -> tuple[bytes, list[Span], str]:
+    """Any bytes with flat spans of whole units, for one of the tasks."""
+    data = draw(inputs)
+    units = cut_units(data)
+    task = draw(st.sampled_from(sorted(TAGS.labels)))
+    spans, first = [], 0
+    while first < len(units):
+        size = draw(st.integers(1, 3))
+        last = min(first + size, len(units))
+        if draw(st.booleans()):
+            label = draw(st.sampled_from(TAGS.labels[task]))
+            spans.append(Span(int(units.starts[first]), int(units.ends[last - 1]), label))
+        first = last
+    return data, spans, task
+
+
+@given(tagged_texts())
+def test_decode_inverts_encode(example: tuple[bytes, list[Span], str]) -> None:
+    data, spans, task = example
+    units = cut_units(data)
+    tags, untold = TAGS.encode(spans, units, task)
+    assert not untold.any()
+    assert is_possible(tuple(tags.tolist()))
+    assert TAGS.decode(tags, np.zeros(len(units), np.float32), units, task) == spans
+
+
+@given(inputs, st.data())
+def test_encode_gives_possible_tags_and_owns_up_to_what_it_cannot_tell(data: bytes, draw: st.DataObject) -> None:
+    """Of any spans, aligned or not: where no unit is untold, decoding gives the spans back."""
+    places = st.integers(0, len(data))
+    pairs = draw.draw(
+        st.lists(st.tuples(places, places).map(sorted).filter(lambda pair: pair[0] < pair[1]), max_size=4)
+    )
+    spans = [Span(start, end, draw.draw(st.sampled_from(TAGS.labels["entities"]))) for start, end in pairs]
+    units = cut_units(data)
+    tags, untold = TAGS.encode(spans, units, "entities")
+    assert is_possible(tuple(np.where(untold, OUTSIDE, tags).tolist())) or untold.any()
+    found = TAGS.decode(tags, np.zeros(len(units), np.float32), units, "entities")
+    for span in spans:
+        covered = (units.starts < span.end) & (units.ends > span.start)
+        if covered.any() and not untold[covered].any():
+            assert span in found
+
+
+@pytest.mark.parametrize(
+    ("spans", "tags", "untold"),
+    [
+        ([(0, 7, "PER")], [1, 2, 0, 0], [0, 0, 0, 0]),
+        ([(0, 3, "PER"), (4, 7, "PER")], [1, 1, 0, 0], [0, 0, 0, 0]),
+        ([(1, 7, "PER")], [0, 0, 0, 0], [1, 1, 0, 0]),
+        ([(4, 9, "größe")], [0, 0, 0, 0], [0, 1, 1, 0]),
+        ([(3, 4, "PER")], [0, 0, 0, 0], [0, 0, 0, 0]),
+    ],
+)
+def test_tags_of_spans(spans: list[tuple[int, int, str]], tags: list[int], untold: list[int]) -> None:
+    units = cut_units(b"Ana Bea Chloe .")
+    found, lied = TAGS.encode([Span(*span) for span in spans], units, "entities")
+    assert found.tolist() == tags
+    assert lied.tolist() == [bool(value) for value in untold]
+
+
+def test_units_of_a_span_that_overlaps_one_before_it_are_untold() -> None:
+    units = cut_units(b"Ana Bea Chloe Dora")
+    _, untold = TAGS.encode([Span(0, 7, "PER"), Span(4, 13, "PER")], units, "entities")
+    assert untold.tolist() == [False, True, True, False]
+
+
+def test_unknown_label_is_named() -> None:
+    with pytest.raises(LabelError, match=r"label 'DATE' is not in the entities label set \(PER, größe\)"):
+        TAGS.encode([Span(0, 1, "DATE")], cut_units(b"a"), "entities")
+
+
+def scores_of(steps: int, labels: int) -> st.SearchStrategy[np.ndarray]:
+    """Any scores, ties included."""
+    return arrays(np.float32, (steps, 2 * labels + 1), elements=st.integers(-3, 3).map(float))
+
+
+@given(st.tuples(st.integers(1, 5), st.integers(1, 2)).flatmap(lambda shape: scores_of(*shape)))
+def test_best_tags_score_as_much_as_any_possible_tags(scores: np.ndarray) -> None:
+    steps, count = scores.shape
+    found = best_tags(scores)
+    assert is_possible(tuple(found.tolist()))
+    possible = [tags for tags in itertools.product(range(count), repeat=steps) if is_possible(tags)]
+    best = max(sum(scores[t, tag] for t, tag in enumerate(tags)) for tags in possible)
+    assert scores[np.arange(steps), found].sum() == best
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 2))
+def test_best_tags_are_the_only_best_ones(seed: int, steps: int, labels: int) -> None:
+    """With scores that no two sequences share."""
+    scores = np.random.default_rng(seed).normal(size=(steps, 2 * labels + 1)).astype(np.float32)
+    possible = [tags for tags in itertools.product(range(2 * labels + 1), repeat=steps) if is_possible(tags)]
+    best = max(possible, key=lambda tags: float(scores[np.arange(steps), list(tags)].astype(np.float64).sum()))
+    assert tuple(best_tags(scores).tolist()) == best
+
+
+@given(inputs, st.data())
+def test_decode_takes_any_tags_and_gives_flat_spans_of_whole_units(data: bytes, draw: st.DataObject) -> None:
+    units = cut_units(data)
+    tags = np.array(draw.draw(st.lists(st.integers(0, 6), min_size=len(units), max_size=len(units))), np.int64)
+    spans = TAGS.decode(tags, np.full(len(units), -0.5, np.float32), units, "tokens")
+    assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
+    assert {span.start for span in spans} <= set(units.starts.tolist())
+    assert {span.end for span in spans} <= set(units.ends.tolist())
+    assert {span.label for span in spans} <= set(TAGS.labels["tokens"])
+    assert all(0 < span.score <= 1 for span in spans)
+
+
+def test_span_scores_what_its_tags_score() -> None:
+    units = cut_units(b"Ana Bea , Chloe")
+    logs = np.log(np.array([0.9, 0.8, 0.7, 0.5], np.float32))
+    first, last = TAGS.decode(np.array([1, 2, 0, 3]), logs, units, "entities")
+    assert (first, last) == (Span(0, 7, "PER"), Span(10, 15, "größe"))
+    assert (first.score, last.score) == (pytest.approx(0.72), pytest.approx(0.5))
+
+
+def test_columns_of_the_tasks_partition_the_scores() -> None:
+    assert TAGS.columns == {"tokens": slice(0, 7), "entities": slice(7, 12)}
+    assert TAGS.size == len(TAGS.meanings()) == 12
+    names = ["O", "B-PER", "I-PER", "B-größe", "I-größe"]
+    assert TAGS.meanings()[7:] == [("entities", name) for name in names]
+
+
+@given(st.text("ab é日. \n", max_size=200).map(str.encode) | st.binary(max_size=100), st.integers(1, 40))
+def test_windows_keep_every_unit_once_and_stay_within_their_length(data: bytes, length: int) -> None:
+    units = cut_units(data)
+    windows = unit_windows(units, length=length)
+    assert [unit for _, _, kept, end in windows for unit in range(kept, end)] == list(range(len(units)))
+    for first, last, kept, end in windows:
+        assert 0 <= first <= kept < end <= last <= len(units)
+        size = int(units.ends[last - 1] - units.starts[first])
+        assert size <= length or end - kept == 1
+
+
+@pytest.mark.parametrize("length", [64, 100, 1024])
+def test_no_kept_unit_but_at_the_texts_ends_lacks_context(length: int) -> None:
+    units = cut_units(b"ab cd " * 500)
+    for first, last, kept, end in unit_windows(units, length=length):
+        margin = length // 8 - 6  # less the unit and spaces that the margin cuts through
+        assert first == 0 or units.starts[kept] - units.starts[first] >= margin
+        assert last == len(units) or units.ends[last - 1] - units.ends[end - 1] >= margin
+
+
+def test_unit_longer_than_a_window_does_not_swallow_the_text_behind_it() -> None:
+    """Its window reached to the text's end, however far that was."""
+    units = cut_units(b"a b " + b"x" * 50 + b" c d" * 20)
+    windows = unit_windows(units, length=16)
+    assert [end - kept for first, last, kept, end in windows if first <= 2 < last and kept <= 2 < end] == [1]
+    assert max(last - first for first, last, _, _ in windows) <= 8
+
+
+def test_text_that_fits_is_one_window() -> None:
+    units = cut_units(b"a b c")
+    assert unit_windows(units, length=5) == [(0, 3, 0, 3)]
+    assert unit_windows(cut_units(b" "), length=5) == []

@@ -1,0 +1,99 @@
+"""From bytes to spans by units: whatever comes together, each document gets its own spans."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bytespan.config import ModelConfig
+from bytespan.lattice import TagSets
+from bytespan.parallel import BATCH_UNITS, predict_by_units
+from bytespan.spans import Span
+from bytespan.units import UnitBatch, cut_units
+from strategies import texts
+
+inputs = texts.map(str.encode) | st.binary(max_size=30)
+LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
+
+
+class Arithmetic:
+    """A model whose scores depend on each unit, its neighbours and those that are the same word; notes its batches."""
+
+    config = ModelConfig(decoder="parallel", segment_length=24, table_rows=97)
+    tags = TagSets(LABELS)
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, int]] = []
+
+    def score(self, batch: UnitBatch) -> np.ndarray:
+        steps, count = batch.gaps.shape
+        self.shapes.append((steps, count))
+        scores = np.full((steps, count, self.tags.size), np.nan, np.float32)
+        for column, length in enumerate(batch.lengths.tolist()):
+            own = batch.rows[:length, column].sum(axis=1) + batch.symbols[:length, column, 0]
+            words = batch.words[:length, column]
+            same = (words[:, None] == words).sum(axis=1)
+            padded = np.pad(own, 1)
+            around = padded[:-2] + 3 * own + padded[2:]
+            values = (
+                around[:, None] * np.arange(3, 3 + self.tags.size) + same[:, None] + batch.gaps[:length, column, None]
+            )
+            scores[:length, column] = values % 11 / 2
+        return scores
+
+
+@given(st.lists(inputs, max_size=5), st.data())
+def test_result_does_not_depend_on_company_or_order(data: list[bytes], draw: st.DataObject) -> None:
+    alone = [predict_by_units(Arithmetic(), [item], tasks=("tokens", "entities"))[0] for item in data]
+    assert predict_by_units(Arithmetic(), data, tasks=("tokens", "entities")) == alone
+    order = draw.draw(st.permutations(range(len(data))))
+    shuffled = predict_by_units(Arithmetic(), [data[i] for i in order], tasks=("tokens", "entities"))
+    assert shuffled == [alone[i] for i in order]
+
+
+@given(inputs)
+def test_spans_are_flat_and_made_of_whole_units(data: bytes) -> None:
+    units = cut_units(data)
+    (found,) = predict_by_units(Arithmetic(), [data], tasks=("tokens", "entities"))
+    for task, spans in found.items():
+        assert all(a.end <= b.start for a, b in pairwise(spans))
+        assert {span.start for span in spans} <= set(units.starts.tolist())
+        assert {span.end for span in spans} <= set(units.ends.tolist())
+        assert {span.label for span in spans} <= set(LABELS[task])
+        assert all(0 < span.score <= 1 for span in spans)
+
+
+def test_tasks_are_those_asked_for_in_their_order() -> None:
+    data = [b"one two", b""]
+    found = predict_by_units(Arithmetic(), data, tasks=("entities", "tokens"))
+    assert [list(spans) for spans in found] == [["entities", "tokens"]] * 2
+    assert found[1] == {"entities": [], "tokens": []}
+    assert predict_by_units(Arithmetic(), data, tasks=("tokens",))[0] == {"tokens": found[0]["tokens"]}
+    assert predict_by_units(Arithmetic(), [], tasks=("tokens",)) == []
+
+
+def test_batches_hold_windows_of_like_length_and_no_more_than_they_may() -> None:
+    model = Arithmetic()
+    predict_by_units(model, [b"a b c d e f g h " * 3000, b"a", b"b c"], tasks=("tokens",))
+    assert all(steps * count <= BATCH_UNITS for steps, count in model.shapes)
+    assert len(model.shapes) == pytest.approx(sum(s * c for s, c in model.shapes) / BATCH_UNITS, abs=3)
+
+
+class Recogniser(Arithmetic):
+    """A model that is sure that every word behind an equal word of its window is a name."""
+
+    def score(self, batch: UnitBatch) -> np.ndarray:
+        scores = np.zeros((*batch.gaps.shape, self.tags.size), np.float32)
+        for column in range(batch.gaps.shape[1]):
+            seen: set[int] = set()
+            for place, word in enumerate(batch.words[:, column].tolist()):
+                scores[place, column, self.tags.columns["entities"].start + (word in seen)] = 9
+                seen.add(word)
+        return scores
+
+
+def test_words_are_numbered_within_their_window() -> None:
+    (found,) = predict_by_units(Recogniser(), [b"Rom, ROM Ulm"], tasks=("entities",))
+    assert found == {"entities": [Span(5, 8, "PER")]}

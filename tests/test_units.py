@@ -1,0 +1,218 @@
+"""Units of any text, and their hashes against a slow reader that follows docs/format.md with Python's own integers."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bytespan.units import (
+    HASHES,
+    LOWERED,
+    NEW_LINE,
+    NEW_PARAGRAPH,
+    NO_GAP,
+    PAD,
+    PREFIXES,
+    SPACE,
+    SUFFIXES,
+    WIDTH,
+    Units,
+    collate_units,
+    cut_units,
+)
+from bytespan.words import broken_edges
+from strategies import texts
+
+inputs = texts.map(str.encode) | st.binary(max_size=40) | st.text("aB1 .\n日é", max_size=40).map(str.encode)
+"""Texts, and bytes that are mostly not UTF-8."""
+
+MODULUS = 1 << 32
+BASE = 0x9E3779B1
+
+
+def characters_of(data: bytes) -> list[tuple[str, bytes]]:
+    """Each character with its bytes; a byte each if they are not UTF-8."""
+    try:
+        return [(character, character.encode()) for character in data.decode()]
+    except UnicodeDecodeError:
+        return [(chr(value), bytes([value])) for value in data]
+
+
+def polynomial(characters: str) -> int:
+    return sum((ord(character) + 1) * pow(BASE, i, MODULUS) for i, character in enumerate(characters)) % MODULUS
+
+
+def shape_of(character: str) -> int:
+    tests = (str.isupper, str.islower, str.isdigit, str.isalpha)
+    return next((number for number, test in enumerate(tests, 1) if test(character)), 5)
+
+
+def shapes_code(word: str) -> int:
+    shapes = [shape_of(character) for character in word]
+    present = sum(1 << shape for shape in set(shapes))
+    second = shapes[min(1, len(word) - 1)]
+    return shapes[0] | second << 3 | shapes[-1] << 6 | present << 9 | min(len(word), 7) << 15
+
+
+def mixed(value: int) -> int:
+    value = (value ^ value >> 16) * 0x85EBCA6B % MODULUS
+    value = (value ^ value >> 13) * 0xC2B2AE35 % MODULUS
+    return value ^ value >> 16
+
+
+def hashes_of(word: str) -> list[int]:
+    """What a reader in any language works out for a unit."""
+    lower = "".join(character.lower()[0] for character in word)
+    values = [polynomial(word), polynomial(word), polynomial(lower), shapes_code(word)]
+    values += [polynomial(word[:size]) for size in PREFIXES]
+    values += [polynomial(lower[-size:]) for size in SUFFIXES]
+    return [mixed(value ^ (number * BASE % MODULUS)) for number, value in enumerate(values, 1)]
+
+
+def words_of(data: bytes, units: Units) -> list[str]:
+    """The characters of each unit."""
+    encoding = "utf-8" if "".join(c for c, _ in characters_of(data)).encode() == data else "latin-1"
+    return [data[start:end].decode(encoding) for start, end in zip(units.starts, units.ends, strict=True)]
+
+
+@given(inputs)
+def test_units_are_in_order_apart_and_cover_all_but_white_space(data: bytes) -> None:
+    units = cut_units(data)
+    assert (units.starts < units.ends).all()
+    assert (units.ends[:-1] <= units.starts[1:]).all()
+    covered = {i for start, end in zip(units.starts, units.ends, strict=True) for i in range(start, end)}
+    offset = 0
+    for character, encoded in characters_of(data):
+        places = set(range(offset, offset + len(encoded)))
+        assert places.isdisjoint(covered) if character.isspace() else places <= covered
+        offset += len(encoded)
+
+
+@given(inputs)
+def test_edges_of_units_are_where_spans_of_whole_words_may_begin_and_end(data: bytes) -> None:
+    """But at the end of the text nothing begins, and at its beginning nothing ends."""
+    units = cut_units(data)
+    begin, end = ~broken_edges(data)
+    assert units.starts.tolist() == np.flatnonzero(begin[:-1]).tolist()
+    assert units.ends.tolist() == (np.flatnonzero(end[1:]) + 1).tolist()
+
+
+@given(inputs)
+def test_hashes_are_those_of_the_slow_reader(data: bytes) -> None:
+    units = cut_units(data)
+    assert units.hashes.shape == (len(units), HASHES)
+    assert units.hashes.tolist() == [hashes_of(word) for word in words_of(data, units)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", [1525533463, 2080168841, 249552865, 749218781]),
+        ("Straße", [3340117350, 3341550251, 230018148, 369113742]),
+    ],
+)
+def test_hashes_of_known_units_stay_what_they_are(text: str, expected: list[int]) -> None:
+    """Every trained table depends on them."""
+    (hashes,) = cut_units(text.encode()).hashes.tolist()
+    assert hashes[:4] == expected
+
+
+@given(st.text("abÉ日", min_size=1, max_size=6), inputs, inputs)
+def test_equal_units_have_equal_hashes_wherever_they_stand(word: str, before: bytes, after: bytes) -> None:
+    alone = cut_units(word.encode())
+    try:
+        amid = cut_units((before.decode() + " " + word + " " + after.decode()).encode())
+    except UnicodeDecodeError:
+        return
+    first = amid.starts.tolist().index(len(before) + 1)
+    part = amid.slice(first, first + len(alone))
+    assert np.array_equal(part.hashes, alone.hashes)
+    assert np.array_equal(part.symbols, alone.symbols)
+    assert np.array_equal(part.affixes, alone.affixes)
+
+
+@given(inputs)
+def test_gaps_say_what_stands_before_each_unit(data: bytes) -> None:
+    units = cut_units(data)
+    for number, (start, gap) in enumerate(zip(units.starts.tolist(), units.gaps.tolist(), strict=True)):
+        between = data[units.ends[number - 1] : start] if number else b"\n\n"
+        lines = between.count(b"\n")
+        assert gap == (NO_GAP if not between else (SPACE, NEW_LINE, NEW_PARAGRAPH)[min(lines, 2)])
+
+
+@given(inputs)
+def test_symbols_are_the_bytes_or_the_first_and_last_eight(data: bytes) -> None:
+    units = cut_units(data)
+    for start, end, symbols in zip(units.starts, units.ends, units.symbols, strict=True):
+        word = data[start:end]
+        seen = word if len(word) <= WIDTH else word[: WIDTH // 2] + word[-WIDTH // 2 :]
+        assert symbols.tolist() == [*seen, *[PAD] * (WIDTH - len(seen))]
+
+
+@pytest.mark.parametrize("size", [15, 16, 17, 40])
+def test_long_units_are_seen_at_both_ends(size: int) -> None:
+    word = bytes(97 + i % 26 for i in range(size))
+    (symbols,) = cut_units(word).symbols.tolist()
+    assert bytes(symbols[: min(size, 16)]) == (word if size <= 16 else word[:8] + word[-8:])
+
+
+@given(inputs)
+def test_affixes_count_the_bytes_that_were_hashed(data: bytes) -> None:
+    units = cut_units(data)
+    characters = characters_of(data)
+    offsets = np.cumsum([0, *(len(encoded) for _, encoded in characters)]).tolist()
+    for sizes, start, end in zip(units.affixes, units.starts.tolist(), units.ends.tolist(), strict=True):
+        word = [len(encoded) for _, encoded in characters[offsets.index(start) : offsets.index(end)]]
+        expected = [sum(word[:size]) for size in PREFIXES] + [sum(word[-size:]) for size in SUFFIXES]
+        assert sizes.tolist() == expected
+
+
+@given(texts)
+def test_no_unit_parts_a_mark_from_its_letter(text: str) -> None:
+    starts = set(cut_units(text.encode()).starts.tolist())
+    offset = 0
+    for before, character in zip(" " + text, text, strict=False):
+        if unicodedata.category(character)[0] == "M" and before in "abzàé":
+            assert offset not in starts
+        offset += len(character.encode())
+
+
+@given(st.lists(inputs, max_size=4), st.sampled_from([1, 7, 1024]))
+def test_collated_segments_stand_side_by_side(data: list[bytes], rows: int) -> None:
+    segments = [cut_units(item) for item in data]
+    batch = collate_units(segments, rows=rows)
+    longest = max(map(len, segments), default=0)
+    assert batch.rows.shape == (longest, len(data), HASHES)
+    assert batch.symbols.shape == (longest, len(data), WIDTH)
+    assert batch.gaps.shape == batch.words.shape == (longest, len(data))
+    assert batch.lengths.tolist() == [len(units) for units in segments]
+    for column, units in enumerate(segments):
+        size = len(units)
+        assert (batch.rows[:size, column] == units.hashes.astype(np.int64) % rows).all()
+        assert (batch.symbols[:size, column] == units.symbols).all()
+        assert (batch.gaps[:size, column] == units.gaps).all()
+        lower = units.hashes[:, LOWERED]
+        words = batch.words[:size, column]
+        assert ((words[:, None] == words) == (lower[:, None] == lower)).all()
+        assert (words >= 0).all()
+        assert (batch.words[size:, column] == -1).all()
+        assert (batch.symbols[size:, column] == PAD).all()
+        assert not batch.rows[size:, column].any()
+
+
+def test_same_word_in_another_case_is_the_same_word() -> None:
+    batch = collate_units([cut_units(b"Rom ROM rom Ulm rom.")], rows=64)
+    first, second, third, other, last, stop = batch.words[:, 0].tolist()
+    assert first == second == third == last
+    assert len({first, other, stop}) == 3
+
+
+@pytest.mark.parametrize("data", [b"", b" \n\t", " \u3000".encode()])
+def test_text_without_anything_visible_has_no_units(data: bytes) -> None:
+    units = cut_units(data)
+    assert len(units) == 0
+    assert units.hashes.shape == (0, HASHES)
+    assert units.symbols.shape == (0, WIDTH)
+    assert units.affixes.shape == (0, len(PREFIXES) + len(SUFFIXES))
