@@ -16,6 +16,7 @@ from bytespan.config import (
     ModelConfig,
     Recipe,
     TrainConfig,
+    choose_corpora,
     config_from_json,
     config_to_json,
     override,
@@ -161,6 +162,29 @@ def test_override_of_the_preset_starts_from_that_preset() -> None:
 def test_an_override_that_cannot_be_used_is_named(assignment: str, message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         override(Recipe(), [assignment])
+
+
+CORPORA = (
+    CorpusConfig(train=("pos/en/train.conllu",), name="en"),
+    CorpusConfig(train=("pos/el/train.conllu",), name="el"),
+    CorpusConfig(train=("ner/ewt/train.jsonl",), name="en"),
+    CorpusConfig(train=("ner/ewt/train.conll",), name="en_spaced"),
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [(["en"], [0, 2]), (["pos/en"], [0]), (["ner/ewt"], [2, 3]), (["en_spaced", "el"], [1, 3]), (["el", "pos/el"], [1])],
+)
+def test_corpora_are_chosen_by_name_or_folder_in_the_order_of_the_recipe(names: list[str], chosen: list[int]) -> None:
+    assert choose_corpora(Recipe(corpora=CORPORA), names).corpora == tuple(CORPORA[i] for i in chosen)
+
+
+def test_a_corpus_that_is_not_in_the_recipe_is_named_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"--corpus fr: no corpus of that name; known are en, el, en_spaced$"):
+        choose_corpora(Recipe(corpora=CORPORA), ["en", "fr"])
+    with pytest.raises(ConfigError, match=r"--corpus en: no corpus of that name: give a --recipe that has corpora$"):
+        choose_corpora(Recipe(), ["en"])
 
 
 def test_presets_are_the_shapes_of_the_paper() -> None:

@@ -65,3 +65,29 @@ def test_unknown_settings_are_named_before_anything_is_read(run: Run) -> None:
     assert ended.returncode == 1
     assert "train.stepps; did you mean 'steps'?" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+RECIPE = """
+[model]
+preset = "tiny"
+
+[[corpus]]
+name = "one"
+train = ["one.conll"]
+
+[[corpus]]
+name = "two"
+train = ["absent.conll"]
+"""
+
+
+def test_a_choice_of_corpora_leaves_the_others_of_the_recipe_unread(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.conll").write_text(ANNOTATED, encoding="utf-8")
+    (tmp_path / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+    ended = run("train", "--recipe", "recipe.toml", "--corpus", "one", "--output", "run", *SETTINGS)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(run("info", "run/model", "--json").stdout)["languages"] == ["one"]
+    ended = run("train", "--recipe", "recipe.toml", "--corpus", "three", "--output", "run", *SETTINGS)
+    assert (ended.returncode, ended.stderr) == (
+        1, "bytespan: --corpus three: no corpus of that name; known are one, two\n"
+    )  # fmt: skip

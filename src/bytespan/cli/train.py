@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PRESET = "paper-1m"
+DEFAULT_PRESET = "parallel"
 
 
 def train(
@@ -48,12 +48,21 @@ def train(
     data: Annotated[
         Path, typer.Option("--data", metavar="DIR", help="Folder that file names in the recipe count from.")
     ] = Path(),
+    corpora: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corpus",
+            metavar="NAME",
+            help="Train on the recipe's corpora of this name or folder only, e.g. en or pos/en; repeat for more.",
+            show_default="all",
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="Shape of the model: paper, paper-1m or tiny.",
+            help="Shape of the model: parallel, or the paper's generator as paper, paper-1m or tiny.",
             show_default=f"the recipe's, else {DEFAULT_PRESET}",
         ),
     ] = None,
@@ -80,7 +89,7 @@ def train(
     Example: bytespan train --train train.conll --dev dev.conll --output runs/mine
     """
     import_extra("torch", extra="train", purpose="bytespan train")
-    wanted = _recipe(recipe, train_files or [], dev_files or [], preset, settings or [])
+    wanted = _recipe(recipe, corpora or [], train_files or [], dev_files or [], preset, settings or [])
     from bytespan.neural import runs
 
     runs.prepare(device=device, threads=threads)
@@ -97,14 +106,21 @@ def train(
 
 
 def _recipe(
-    path: Path | None, train_files: list[str], dev_files: list[str], preset: str | None, settings: list[str]
+    path: Path | None,
+    corpora: list[str],
+    train_files: list[str],
+    dev_files: list[str],
+    preset: str | None,
+    settings: list[str],
 ) -> Recipe:
     """The recipe file's settings with those of the command line, all checked before any data is read."""
-    from bytespan.config import CorpusConfig, Recipe, model_from_table, override, read_recipe
+    from bytespan.config import CorpusConfig, Recipe, choose_corpora, model_from_table, override, read_recipe
 
     recipe = Recipe(model=model_from_table({"preset": DEFAULT_PRESET}, source="--preset"))
     if path is not None:
         recipe = read_recipe(path)
+    if corpora:
+        recipe = choose_corpora(recipe, corpora)
     if preset is not None:
         recipe = replace(recipe, model=model_from_table({"preset": preset}, source="--preset"))
     if train_files or dev_files:
