@@ -1,29 +1,20 @@
-"""Turn a run into the model package that is committed, with a card that names data, licences, scores and limits.
+"""A run's model package with a card that names data, licences, scores and limits; and what a package weighs."""
 
-    python recipes/package.py conll-paper pos-paper --runs runs
-    python recipes/package.py base --runs runs --precision int8 --no-weights --output src/bytespan/models
-
-Writes `recipes/weights/NAME` from `runs/NAME/best`. Scores are those of `recipes/results/NAME.json`, if it is there:
-run `recipes/report.py score NAME` and this once more to have them on the card.
-"""
-
-import argparse
-import json
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bytespan.config import Recipe, read_recipe
-from bytespan.neural.checkpoint import load_model
-from bytespan.neural.export import PRECISIONS, export_package
-from bytespan.package import Provenance, describe_model
-
-RECIPES = Path(__file__).parent
+from bytespan.config import Recipe
+from bytespan.package import WEIGHTS, Provenance, describe_model, read_package
 
 CONLL = "CoNLL-2002/2003 shared task, research only"
 LICENCES = {
     "ner/conll": CONLL,
     "ner/germeval": "GermEval 2014, CC BY 4.0",
+    "ner/masakhaner2": "MasakhaNER 2.0, CC BY-NC 4.0",
     "ner/uner": "Universal NER, CC BY-SA 4.0",
+    "pos/af": "UD Afrikaans-AfriBooms, CC BY-SA 4.0",
+    "pos/ar": "UD Arabic-PADT, CC BY-NC-SA 3.0",
     "pos/bg": "UD Bulgarian-BTB, CC BY-NC-SA 3.0",
     "pos/cs": "UD Czech-FicTree, CC BY-NC-SA 4.0, Czech-CAC and Czech-CLTT, CC BY-SA 4.0",
     "pos/da": "UD Danish-DDT, CC BY-SA 4.0",
@@ -34,12 +25,16 @@ LICENCES = {
     "pos/fa": "UD Persian-Seraji and Persian-PerDT, CC BY-SA 4.0",
     "pos/fi": "UD Finnish-TDT and Finnish-OOD, CC BY-SA 4.0, and Finnish-FTB, CC BY 4.0",
     "pos/fr": "UD French-Sequoia, LGPL-LR",
+    "pos/fr_gsd": "UD French-GSD, CC BY-SA 4.0",
     "pos/id": "UD Indonesian-GSD, CC BY-SA 4.0",
     "pos/it": "UD Italian-ParTUT, CC BY-NC-SA 4.0, and Italian-VIT, CC BY-NC-SA 3.0",
+    "pos/no": "UD Norwegian-Bokmaal, CC BY-SA 4.0",
+    "pos/pcm": "UD Naija-NSC, CC BY-SA 4.0",
+    "pos/ro": "UD Romanian-RRT, CC BY-SA 4.0",
     "pos/sv": "UD Swedish-Talbanken, CC BY-SA 4.0",
     "pos/sv_lines": "UD Swedish-LinES, CC BY-NC-SA 4.0",
-    "pos/af": "UD Afrikaans-AfriBooms, CC BY-SA 4.0",
     "pos/wo": "UD Wolof-WTB, CC BY-SA 4.0",
+    "pos/yo": "MasakhaPOS Yoruba, CC BY-NC 4.0",
 }
 """Folder of `../shared/data` -> the corpus and its licence, as its README states them."""
 
@@ -50,86 +45,86 @@ This model was trained on the texts of the CoNLL-2002/2003 shared tasks, which m
 tasks and not be passed on. It is for measuring: it is neither in the wheel nor in the sdist, and not for any other use.
 """
 
-MEASURING = """
-## Research only
-
-This model repeats an experiment of Gillick et al. 2016 and is for measuring: it is neither in the wheel nor in the
-sdist. Parts of its data forbid commercial use, and so does its licence.
-"""
-
 LIMITS = """
 ## Limits
 
-The generator of the paper, trained for hours on one CPU core where its authors took days: it has not learnt all that it
-can. Its commonest error is a span that begins or ends a byte or two off; words that it was unsure of are missing. Texts
-unlike its training data (news, web, fiction) and languages that it never saw come out worse, and it knows no facts.
+It knows what its corpora taught it, and no facts of the world. Texts unlike its training data (see above) and languages
+that it never saw come out worse; which kinds of names it finds in a language is what that language's corpora annotate.
+Scores are exact spans from raw text, percent / 100, on test files that were not used in training.
 """
 
 
-def licence_of(names: list[str]) -> str:
+def source_of(name: str) -> str:
+    """The corpus and licence of a training file; KeyError for a folder that LICENCES does not name."""
+    folder = name.rpartition("/")[0]
+    found = LICENCES.get(folder) or LICENCES.get(folder.rpartition("/")[0])
+    if found is None:
+        raise KeyError(f"{name}: say in LICENCES of recipes/package.py which corpus this is, and its licence")
+    return found
+
+
+def licence_of(files: Sequence[str]) -> str:
     """The strictest licence of the data."""
-    licences = " ".join(source_of(name) for name in names)
+    licences = " ".join(source_of(name) for name in files)
     if CONLL in licences:
         return "research only"
     return "CC BY-NC-SA 4.0" if "-NC" in licences else "CC BY-SA 4.0"
 
 
-def source_of(name: str) -> str:
-    """The corpus and licence of a training file."""
-    folder = name.rsplit("/", 1)[0]
-    return next(text for prefix, text in LICENCES.items() if folder == prefix or folder.startswith(f"{prefix}/"))
-
-
-def provenance_of(name: str, recipe: Recipe, precision: str) -> Provenance:
-    """What the card says of the model, field by field."""
-    files = [file for corpus in recipe.corpora for file in corpus.train]
-    data = tuple(dict.fromkeys(f"{file}: {source_of(file)}" for file in files))
-    languages = tuple(dict.fromkeys(corpus.name for corpus in recipe.corpora))
+def provenance_of(name: str, recipe: Recipe, *, scores: Sequence[Mapping[str, Any]], precision: str) -> Provenance:
+    """What the card says of the model, field by field; `scores` are entries of a result file."""
+    files = tuple(dict.fromkeys(file for corpus in recipe.corpora for file in corpus.train))
+    languages = dict.fromkeys(corpus.name.partition("_")[0] for corpus in recipe.corpora)
+    units = {"pos": ("UPOS F1", "upos_f1"), "ner": ("F1", "f1")}
+    figures: dict[str, float] = {}
+    for score in scores:
+        title, key = units[score["task"]]
+        if "/test." in score["file"]:
+            figures[f"{score['file']} {title}"] = round(score[key] / 100, 4)
     return Provenance(
         name=name,
-        languages=languages,
+        languages=tuple(languages),
         licence=licence_of(files),
-        training_data=data,
-        scores=scores_of(name),
+        training_data=tuple(f"{file}: {source_of(file)}" for file in files),
+        scores=figures,
         precision=precision,
     )
 
 
-def scores_of(name: str) -> dict[str, float]:
-    """What `report.py` measured, in percent."""
-    path = RECIPES / "results" / f"{name}.json"
-    if not path.exists():
-        return {}
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    unit = {"tokens": "tokens, accuracy", "entities": "entities, F1"}
-    return {f"{row['corpus']} {unit[row['task']]} on test": round(row["test"]["score"], 2) for row in rows}
+def write_run_package(
+    run: Path,
+    path: Path,
+    recipe: Recipe,
+    *,
+    scores: Sequence[Mapping[str, Any]],
+    precision: str,
+    with_weights: bool,
+) -> None:
+    """Write the package of a run's best checkpoint; with `with_weights` it can be trained on."""
+    from bytespan.neural.checkpoint import load_model
+    from bytespan.neural.export import export_package
+
+    model, _ = load_model(run / "best")
+    provenance = provenance_of(
+        path.name if path.parent != run else run.name, recipe, scores=scores, precision=precision
+    )
+    labels = {task: members for task, members in model.vocabulary.labels.items() if task != "words"}
+    note = RESEARCH_ONLY if provenance.licence == "research only" else ""
+    card = describe_model(model.config, labels, provenance) + note + LIMITS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    export_package(model, path, provenance=provenance, precision=precision, with_weights=with_weights, card=card)
 
 
-def main() -> None:
-    """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", help="recipes, without .toml")
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--output", type=Path, default=RECIPES / "weights")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp16")
-    parser.add_argument("--no-weights", action="store_true", help="leave out the weights to train on")
-    options = parser.parse_args()
-    for name in options.names:
-        recipe = read_recipe(RECIPES / f"{name}.toml")
-        model, _ = load_model(options.runs / name / "best")
-        model.config = replace(model.config, whole_words=recipe.model.whole_words)
-        provenance = provenance_of(name, recipe, options.precision)
-        labels = {task: members for task, members in model.vocabulary.labels.items() if task != "words"}
-        note = RESEARCH_ONLY if provenance.licence == "research only" else MEASURING if name != "base" else ""
-        export_package(
-            model,
-            options.output / name,
-            provenance=provenance,
-            precision=options.precision,
-            with_weights=not options.no_weights,
-            card=describe_model(model.config, labels, provenance) + note + LIMITS,
-        )
+def parameters_of(path: Path) -> dict[str, int]:
+    """Parameters of a package's model: in the table of n-grams, of which a text reads few, and all others."""
+    from bytespan.neural.decoders import new_model
+
+    package = read_package(path, with_weights=False)
+    sizes = {name: value.numel() for name, value in new_model(package.config, package.vocabulary).named_parameters()}
+    table = sizes.get("table.weight", 0)
+    return {"dense": sum(sizes.values()) - table, "table": table}
 
 
-if __name__ == "__main__":
-    main()
+def size_on_disk(path: Path) -> int:
+    """Bytes of what tagging needs of a package: all but the weights to train on."""
+    return sum(file.stat().st_size for file in path.iterdir() if file.name != WEIGHTS)

@@ -1,155 +1,374 @@
-"""Score the recipes' models on the corpora of `../shared/data` and write the table of `recipes/README.md`.
+"""Write `docs/results.md`, its tables and its pictures, from the result files of `recipes/results`.
 
-    python recipes/report.py score conll-paper pos-paper --free --data ../shared/data --runs runs
-    python recipes/report.py score base --data ../shared/data --runs runs --models src/bytespan/models
-    python recipes/report.py table
+    python recipes/report.py
 
-`score` tags development and test files of the recipe of that name with `recipes/weights/NAME`, from raw text, and
-writes `recipes/results/NAME.json`: with spans that begin and end where words do and, with `--free`, anywhere, as in
-the paper. Of development files, which only chose the checkpoint, the first 20 documents are scored. Hours and learning
-curves come from the run `runs/NAME` if it is there. `table` makes the Markdown between the markers of
-`recipes/README.md`.
+Nothing is trained or scored here: `recipes/experiments.py` and `recipes/peers.py` do that. What was not measured is an
+en dash.
 """
 
-import argparse
-import csv
-import json
-import shutil
 import sys
-import time
-from dataclasses import asdict
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
 from typing import Any
 
-from bytespan.config import CorpusConfig, read_recipe
-from bytespan.corpora.reading import read_documents
-from bytespan.evaluation import Scores, score_documents
-from bytespan.tagger import Tagger, load
+from experiments import CURVES, EXPERIMENTS, RESULTS, ROOT
+from peers import POS_13, POS_MORE, SIZES, UNER
+from peers import RESULTS as PEER_RESULTS
+from scoring import read_json
 
-RECIPES = Path(__file__).parent
-MARKERS = ("<!-- table: begin -->", "<!-- table: end -->")
+PAGE = ROOT / "docs" / "results.md"
+DASH = "–"
 
-DEV_DOCUMENTS = 20
+CONLL = ("en", "de", "es", "nl")
+CONLL_FILES = tuple(f"ner/conll/{language}/test.conll" for language in CONLL)
+PUBLISHED = {
+    "paper, one model": (86.50, 76.22, 82.95, 82.84),
+    "paper, one a language": (84.57, 72.08, 81.83, 78.08),
+    "CharNER (Kuru et al. 2016)": (84.52, 70.12, 82.18, 79.36),
+    "Klein et al. 2003": (86.07, 71.90, None, None),
+    "Lample et al. 2016, no pretrained vectors": (83.63, None, None, None),
+}
+"""F1 on the CoNLL test files by systems that had the training data only, as published."""
 
-PAPER = {
-    "entities": {"en": 86.50, "de": 76.22, "es": 82.95, "nl": 82.84},
-    "tokens": {
-        "bg": 97.84, "cs": 98.50, "da": 95.52, "de": 92.87, "el": 97.39, "en": 93.87, "es": 95.80, "fa": 96.82,
-        "fi": 95.48, "fr": 95.75, "id": 92.85, "it": 97.56, "sv": 95.57,
-    },
-}  # fmt: skip
-"""The paper's BTS, one model for all: F1 on CoNLL-2002/2003, accuracy on UD 1.1 (Gillick et al. 2016, section 6)."""
+PAPER_POS = (97.84, 98.50, 95.52, 92.87, 97.39, 93.87, 95.80, 96.82, 95.48, 95.75, 92.85, 97.56, 95.57)
+"""The paper's accuracy on the 13 languages, Universal Dependencies 1.1 with all of their training text."""
 
-
-def score_corpus(tagger: Tagger, paths: list[Path], limit: int | None) -> Scores:
-    """Scores of the first task that the files annotate, over all of them, or over the first `limit` documents."""
-    gold = [document for path in paths for document in islice(read_documents(path), limit)]
-    task = next(iter(gold[0].spans))
-    predicted = tagger.pipe(gold, tasks=[task])
-    return score_documents(zip(gold, predicted, strict=True), task=task)
-
-
-def test_files(corpus: CorpusConfig, data: Path) -> list[Path]:
-    """The test files beside the corpus's development files."""
-    return [data / name.replace("dev.", "test.") for name in corpus.dev]
+MORE_POS = (*POS_MORE, "fr_gsd", "sv_lines", "it_partut")
+POS_FILES = {name: f"pos/{name}/test.conllu" for name in (*POS_13, *MORE_POS)}
+SPACED = (*(f"ner/uner/{name}/test.conll" for name in UNER), "ner/germeval/test.conll")
+NATURAL = tuple(f"ner/uner/{name}/test.natural.jsonl" for name in ("en_ewt", "sv_talbanken"))
+AFRICAN = ("hau", "ibo", "kin", "lug", "swa", "wol", "yor", "zul")
+AFRICAN_FILES = tuple(f"ner/masakhaner2/{name}/test.conll" for name in AFRICAN)
+PEERS = {"udpipe": "UDPipe", "spacy": "spaCy", "crf": "CRF"}
 
 
-def score_model(name: str, options: argparse.Namespace) -> None:
-    """Write `results/NAME.json`."""
-    recipe = read_recipe(RECIPES / f"{name}.toml")
-    path = options.models / name
-    whole, free = (load(path, threads=options.threads, whole_words=is_whole) for is_whole in (True, False))
-    rows: list[dict[str, Any]] = []
-    for corpus in recipe.corpora:
-        started_at = time.perf_counter()
-        row: dict[str, Any] = {"corpus": corpus.name}
-        dev, test = [options.data / file for file in corpus.dev], test_files(corpus, options.data)
-        parts = [("dev", whole, dev, DEV_DOCUMENTS), ("test", whole, test, None)]
-        parts += [("test, free", free, test, None)] if options.free else []
-        for part, tagger, paths, limit in parts:
-            scores = score_corpus(tagger, paths, limit)
-            row |= {"task": scores.task, part: {"score": scores.main, "f1": scores.total.f1, **asdict(scores.total)}}
-        rows.append(row)
-        print(f"{name} {corpus.name}: {time.perf_counter() - started_at:.0f} s", file=sys.stderr)
-    training = training_of(name, options.runs / name)
-    result = {"model": name, "seed": recipe.train.seed, "training": training, "rows": rows}
-    (RECIPES / "results").mkdir(exist_ok=True)
-    text = json.dumps(result, indent=1) + "\n"
-    (RECIPES / "results" / f"{name}.json").write_text(text, encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All result files."""
+
+    experiments: Mapping[str, dict[str, Any]]
+    """Name -> what `experiments.py` wrote."""
+    peers: Sequence[dict[str, Any]]
+    """Entries of `peers.json`."""
+
+    def figure(self, name: str, file: str, metric: str) -> float | None:
+        """A score of an experiment on a file; None if it was not measured."""
+        return _figure(self.experiments.get(name, {}).get("scores", []), file, metric)
+
+    def peer(self, peer: str, file: str, metric: str, sentences: int | None = None) -> float | None:
+        """A score of a peer that was trained in the file's folder."""
+        folder = file.rpartition("/")[0]
+        found = (e for e in self.peers if (e["peer"], e["folder"], e["sentences"]) == (peer, folder, sentences))
+        return next((_figure(entry["scores"], file, metric) for entry in found), None)
 
 
-def training_of(name: str, run: Path) -> dict[str, float]:
-    """Hours, steps and bytes of a run, whose learning curves are copied; without the run, what was recorded before."""
-    if not (run / "log.csv").exists():
-        recorded = RECIPES / "results" / f"{name}.json"
-        known: dict[str, float] = json.loads(recorded.read_text())["training"] if recorded.exists() else {}
-        return known
-    (RECIPES / "curves").mkdir(exist_ok=True)
-    shutil.copyfile(run / "curves.png", RECIPES / "curves" / f"{name}.png")
-    with (run / "log.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    hours, bytes_read = sum(float(row["step_s"]) for row in rows) / 3600, sum(int(row["bytes_read"]) for row in rows)
-    return {"hours": hours, "steps": len(rows), "bytes": bytes_read}
+def read_results() -> Results:
+    """The result files that are there."""
+    read = {experiment.name: read_json(RESULTS / f"{experiment.name}.json") for experiment in EXPERIMENTS}
+    return Results({name: result for name, result in read.items() if result}, read_json(PEER_RESULTS) or [])
 
 
-def tables_of(result: dict[str, Any]) -> list[str]:
-    """The Markdown of one model: how it was trained, a table a task, its learning curves."""
-    training = result["training"]
-    lines = [
-        f"### {result['model']}",
-        "",
-        f"{training['hours']:.1f} hours on one core, {training['steps']:,.0f} steps, "
-        f"{training['bytes'] / 1e6:.0f} MB of segments, seed {result['seed']}.",
-        "",
-    ]
-    for task in dict.fromkeys(row["task"] for row in result["rows"]):
-        lines += _task_table(task, [row for row in result["rows"] if row["task"] == task])
-    return [*lines, f"![learning curves](curves/{result['model']}.png)", ""]
+def _figure(scores: Iterable[Mapping[str, Any]], file: str, metric: str) -> float | None:
+    return next((score.get(metric) for score in scores if score["file"] == file), None)
 
 
-def _task_table(task: str, rows: list[dict[str, Any]]) -> list[str]:
-    figures: dict[str, list[float]] = {
-        part: [row[part]["score"] for row in rows] for part in ("dev", "test", "test, free") if part in rows[0]
-    }
-    if [row["corpus"] for row in rows] == list(PAPER[task]):
-        figures["paper, test"] = list(PAPER[task].values())
-    unit = "tokens, accuracy" if task == "tokens" else "entities, F1"
-    lines = [f"| {unit} | {' | '.join(row['corpus'] for row in rows)} | mean |", f"|---|{'--:|' * (len(rows) + 1)}"]
-    for name, values in figures.items():
-        cells = " | ".join(f"{value:.2f}" for value in values)
-        lines.append(f"| {name} | {cells} | {sum(values) / len(values):.2f} |")
+def average(values: Iterable[float | None]) -> float | None:
+    """The mean, None as long as one of the values is not there."""
+    members = list(values)
+    known = [value for value in members if value is not None]
+    return mean(known) if known and len(known) == len(members) else None
+
+
+def difference(one: float | None, other: float | None) -> float | None:
+    """One less the other, None if either is not there."""
+    return None if one is None or other is None else one - other
+
+
+def best(values: Iterable[float | None]) -> float | None:
+    """The highest that is there."""
+    return max((value for value in values if value is not None), default=None)
+
+
+def cell(value: object, *, signed: bool = False) -> str:
+    """A table's cell: two decimals for percents, a dash for what was not measured."""
+    if value is None:
+        return DASH
+    return f"{value:{'+' if signed else ''}.2f}" if isinstance(value, float) else str(value)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, signed: Sequence[str] = ()) -> list[str]:
+    """A Markdown table; the columns that `signed` names show differences."""
+    lines = [f"| {' | '.join(head)} |", f"|---|{'--:|' * (len(head) - 1)}"]
+    for row in rows:
+        cells = [cell(value, signed=name in signed) for name, value in zip(head, row, strict=True)]
+        lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 
 
-def write_table() -> None:
-    """Write the tables of all result files into `README.md`."""
-    readme = RECIPES / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(MARKERS[0])
-    _, _, after = rest.partition(MARKERS[1])
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RECIPES / "results").glob("*.json"))]
-    tables = "\n".join(line for result in results for line in tables_of(result))
-    readme.write_text(f"{before}{MARKERS[0]}\n{tables}\n{MARKERS[1]}{after}", encoding="utf-8")
+def again(*names: str, peers: bool = False) -> list[str]:
+    """The line that says how the figures are made."""
+    calls = [f"`python recipes/experiments.py run {' '.join(names)}`"] if names else []
+    calls += ["`python recipes/peers.py run`"] if peers else []
+    return [f"Again: {', '.join(calls)}.", ""]
+
+
+def conll_rows(results: Results) -> dict[str, Sequence[float | None]]:
+    """System -> F1 on each of CONLL_FILES."""
+    one_model = [results.figure("conll-parallel", file, "f1") for file in CONLL_FILES]
+    each = [results.figure(f"conll-{name}", file, "f1") for name, file in zip(CONLL, CONLL_FILES, strict=True)]
+    rows: dict[str, Sequence[float | None]] = {"bytespan, one model": one_model, "bytespan, one a language": each}
+    peers = {peer: [results.peer(peer, file, "f1") for file in CONLL_FILES] for peer in ("crf", "spacy")}
+    return rows | PUBLISHED | {f"{PEERS[peer]}, trained here": values for peer, values in peers.items()}
+
+
+def conll(results: Results) -> list[str]:
+    """Entities of the four CoNLL languages beside what others published and reach here."""
+    rows = conll_rows(results)
+    return [
+        "## Entities: CoNLL-2002/2003",
+        "",
+        "F1 on the test files. All systems had the training data alone: no other text and no pretrained vectors. What "
+        "is not trained here is quoted from its paper.",
+        "",
+        *table(("F1", *CONLL, "mean"), [(name, *values, average(values)) for name, values in rows.items()]),
+        *again("conll-parallel", *(f"conll-{language}" for language in CONLL), peers=True),
+        "![F1 on CoNLL](results/conll.png)",
+        "",
+    ]
+
+
+def parts_of_speech(results: Results) -> list[str]:
+    """Words of every folder beside the peers that were trained in that folder."""
+    lines = [
+        "## Words with part of speech",
+        "",
+        "F1 of spans with their tag (`upos_f1`): a word counts if it was found and tagged rightly. One model for all "
+        "languages (`base`) against peers that were trained on the folder's training file alone (`it_partut` has "
+        "none). The CRF has no trained tokenizer: its regular expression splits words at joiners (Persian) and at "
+        "combining accents (Yoruba).",
+        "",
+    ]
+    for metric, text in (("upos_f1", ""), ("accuracy", "Accuracy, the share of gold words found with their tag:")):
+        head = ("folder", "bytespan", *PEERS.values(), "bytespan less best peer")
+        rows = [_peer_row(results, name, file, metric, PEERS) for name, file in POS_FILES.items()]
+        thirteen = [row[1:] for row in rows[: len(POS_13)]]
+        means = [average(column[i] for column in thirteen) for i in range(len(PEERS) + 1)]
+        mean_row = ("**mean of the first 13**", *means, difference(means[0], best(means[1:])))
+        rows = [*rows[: len(POS_13)], mean_row, *rows[len(POS_13) :]]
+        lines += [*([text, ""] if text else []), *table(head, rows, signed=head[-1:])]
+    return [*lines, *again("base", peers=True), "![UPOS F1 of every folder](results/pos.png)", ""]
+
+
+def _peer_row(results: Results, title: str, file: str, metric: str, peers: Iterable[str]) -> tuple[Any, ...]:
+    """A title, the figure of `base`, those of the peers, and by how much `base` is above the best of them."""
+    ours = results.figure("base", file, metric)
+    theirs = [results.peer(peer, file, metric) for peer in peers]
+    return (title, ours, *theirs, difference(ours, best(theirs)))
+
+
+def entities(results: Results) -> list[str]:
+    """Entities of Universal NER and GermEval beside CRF and spaCy, in both spacings."""
+    head = ("F1", "bytespan", "CRF", "spaCy", "bytespan less best peer")
+    spaced = [_peer_row(results, _title(file), file, "f1", ("crf", "spacy")) for file in SPACED]
+    means = [average(row[i] for row in spaced) for i in (1, 2, 3)]
+    mean_row = ("**mean**", *means, difference(means[0], best(means[1:])))
+    natural = [_peer_row(results, f"{_title(file)}, natural", file, "f1", ("crf", "spacy")) for file in NATURAL]
+    return [
+        "## Entities: Universal NER and GermEval",
+        "",
+        "Tokens are set off by spaces in the corpus files; two of them exist as people write it too (natural). "
+        "GermEval has four classes here. The peers learnt from the spaced files.",
+        "",
+        *table(head, [*spaced, mean_row, *natural], signed=head[-1:]),
+        *again("base", peers=True),
+        "![F1 on Universal NER and GermEval](results/entities.png)",
+        "",
+    ]
+
+
+def _title(file: str) -> str:
+    """The folder's last name."""
+    return file.split("/")[-2]
+
+
+def african(results: Results) -> list[str]:
+    """The model of African languages."""
+    rows = [(f"{_title(file)}, entities, F1", results.figure("african", file, "f1")) for file in AFRICAN_FILES]
+    rows.append(("**mean**", average(figure for _, figure in rows)))
+    files = [POS_FILES[name] for name in ("yo", "wo", "pcm")]
+    rows += [(f"{_title(file)}, words, UPOS F1", results.figure("african", file, "upos_f1")) for file in files]
+    return ["## African languages", "", *table(("MasakhaNER 2.0 and UD", "bytespan"), rows), *again("african")]
+
+
+ALONE = (
+    *((f"ner/conll/{language}/test.conll", "f1", "conll-parallel", f"conll-{language}") for language in CONLL),
+    *((f"pos/{language}/test.conllu", "upos_f1", "base", f"pos-{language}") for language in ("en", "el", "sv")),
+    ("ner/uner/en_ewt/test.conll", "f1", "base", "ewt-en"),
+    ("ner/uner/en_ewt/test.natural.jsonl", "f1", "base", "ewt-en"),
+)
+"""Test file, metric, the model for all and the model of that corpus alone."""
+
+
+def together(results: Results) -> list[str]:
+    """One model for all against one a language."""
+    rows: list[tuple[Any, ...]] = [
+        (file, results.figure(everything, file, metric), results.figure(alone, file, metric))
+        for file, metric, everything, alone in ALONE
+    ]
+    means = [average(row[i] for row in rows) for i in (1, 2)]
+    head = ("test file", "one model for all", "one a language", "gain")
+    lines = [(*row, difference(row[1], row[2])) for row in [*rows, ("**mean**", *means)]]
+    return [
+        "## One model for all against one a language",
+        "",
+        "The same recipe with one corpus instead of all of them. F1 of entities, UPOS F1 of words.",
+        "",
+        *table(head, lines, signed=head[-1:]),
+        *again(*dict.fromkeys(name for *_, everything, alone in ALONE for name in (everything, alone))),
+    ]
+
+
+def sizes(results: Results) -> list[str]:
+    """What each model weighs and took."""
+    head = ("model", "parameters", "in the n-gram table", "package, MB", "weights", "steps", "hours", "seed", "commit")
+    rows = []
+    for name, result in results.experiments.items():
+        if not name.endswith("-free"):
+            training, parameters = result["training"], result["parameters"]
+            size = (f"{parameters['dense']:,}", f"{parameters['table']:,}", result["megabytes"], result["precision"])
+            steps = f"{training['steps']:,}" if "steps" in training else None
+            rows.append((name, *size, steps, training.get("hours"), result["seed"], result["commit"]))
+    return [
+        "## Size and training time",
+        "",
+        "Parameters besides those of the table of hashed n-grams, of which a text reads a few rows; the package "
+        "without the weights to train on; hours of optimizer steps on a CPU that other work shared, without scoring.",
+        "",
+        *table(head, rows),
+    ]
+
+
+SEEDS = (
+    ("conll-en", CONLL_FILES[0], "f1"),
+    ("pos-en", POS_FILES["en"], "upos_f1"),
+)
+
+
+def spread(results: Results) -> list[str]:
+    """The same training with three seeds."""
+    rows = []
+    for name, file, metric in SEEDS:
+        values = [results.figure(run, file, metric) for run in (name, f"{name}-seed2", f"{name}-seed3")]
+        known = [value for value in values if value is not None]
+        rows.append((f"{name}, {metric}", *values, average(values), stdev(known) if len(known) == 3 else None))
+    names = [run for name, *_ in SEEDS for run in (name, f"{name}-seed2", f"{name}-seed3")]
+    return [
+        "## Spread over seeds",
+        "",
+        *table(("test", "seed 1", "seed 2", "seed 3", "mean", "standard deviation"), rows),
+        *again(*names),
+    ]
+
+
+LEARNING = (
+    ("conll-en", CONLL_FILES[0], "f1", ("crf", "spacy"), 14041, "English entities, CoNLL: F1"),
+    ("pos-en", POS_FILES["en"], "upos_f1", ("udpipe", "crf"), 12544, "English words, UD EWT: UPOS F1"),
+)
+"""Experiment, test file, metric, peers, sentences of the whole training file, title."""
+
+
+def learning(results: Results) -> list[str]:
+    """Scores over the size of the training set."""
+    lines = ["## Learning curves", "", "The first 1,000 and 3,000 sentences of the training file, and all.", ""]
+    for name, _, _, _, total, title in LEARNING:
+        sizes_shown = (f"{size:,}" for size in (*SIZES, total))
+        rows = [(system, *values) for system, values in learning_rows(results, name).items()]
+        lines += table((title, *sizes_shown), rows)
+    names = [run for name, *_ in LEARNING for run in (*(f"{name}-{size}" for size in SIZES), name)]
+    return [*lines, *again(*names, peers=True), "![Learning curves](results/learning.png)", ""]
+
+
+def learning_rows(results: Results, name: str) -> dict[str, list[float | None]]:
+    """System -> its figures at each size."""
+    file, metric, peers = next((row[1], row[2], row[3]) for row in LEARNING if row[0] == name)
+    runs = [*(f"{name}-{size}" for size in SIZES), name]
+    rows = {"bytespan": [results.figure(run, file, metric) for run in runs]}
+    for peer in peers:
+        rows[PEERS[peer]] = [results.peer(peer, file, metric, size) for size in (*SIZES, None)]
+    return rows
+
+
+def generator(results: Results) -> list[str]:
+    """The paper's own decoder, as far as it was trained here."""
+    decodings = {"whole words": "", "free": "-free"}
+    files = [POS_FILES[name] for name in POS_13]
+    ner: dict[str, Sequence[float | None]] = {
+        title: [results.figure(f"conll-paper{suffix}", file, "f1") for file in CONLL_FILES]
+        for title, suffix in decodings.items()
+    }
+    pos: dict[str, Sequence[float | None]] = {
+        title: [results.figure(f"pos-paper{suffix}", file, "accuracy") for file in files]
+        for title, suffix in decodings.items()
+    }
+    ner["paper"], pos["paper"] = PUBLISHED["paper, one model"], PAPER_POS
+    lines = [
+        "## The paper's generator",
+        "",
+        "The design of Gillick et al. 2016, trained for about an hour where its authors took days "
+        '([how](../recipes/README.md)). "Whole words" lets spans begin and end only where words do; "free" is the '
+        "paper's decoding. Several of the 13 languages have only a small substitute training set here, so the paper's "
+        "accuracy is out of reach on them.",
+        "",
+    ]
+    for head, rows in ((("F1", *CONLL), ner), (("accuracy", *POS_13), pos)):
+        lines += table((*head, "mean"), [(title, *values, average(values)) for title, values in rows.items()])
+    names = " ".join(f"{name}{suffix}" for name in ("conll-paper", "pos-paper") for suffix in decodings.values())
+    return [*lines, f"Again, from the packages: `python recipes/experiments.py score {names}`.", ""]
+
+
+HEAD = """# Results
+
+Everything is scored from raw text by exact spans, with `../shared/score/score.py`, on test files that no training read.
+Figures are percents; an en dash stands for what has not been measured yet. Commands run in the project's root, with the
+data in `../shared/data`; `python recipes/experiments.py list` tells what each experiment is, and this page is made
+from `recipes/results/*.json` by `python recipes/report.py`.
+
+"""
+
+
+def page(results: Results) -> str:
+    """The whole of docs/results.md."""
+    parts = (conll, parts_of_speech, entities, together, spread, learning, sizes, african, generator)
+    lines = [line for part in parts for line in part(results)]
+    return HEAD + "\n".join([*lines, *curves(), *budgets(results)])
+
+
+def curves() -> list[str]:
+    """The learning curves of the trainings whose pictures are there."""
+    names = [experiment.name for experiment in EXPERIMENTS if (CURVES / f"training-{experiment.name}.png").exists()]
+    return ["## Trainings", "", *(f"![Training of {name}](results/training-{name}.png)\n" for name in names)]
+
+
+def budgets(results: Results) -> list[str]:
+    """What each peer was given."""
+    rows = [
+        (f"{PEERS[e['peer']]} {e['folder']}", e["sentences"] or "all", e["budget"], e.get("cpu_s"), e["source"])
+        for e in results.peers
+    ]
+    head = ("peer", "sentences", "budget", "CPU seconds", "measured by")
+    return ["## What the peers were given", "", *table(head, rows)]
 
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    score = commands.add_parser("score", help="score models and write their result files")
-    score.add_argument("names", nargs="+", help="recipes, without .toml")
-    score.add_argument("--data", type=Path, default=Path("../shared/data"))
-    score.add_argument("--runs", type=Path, default=Path("runs"))
-    score.add_argument("--models", type=Path, default=RECIPES / "weights", help="folder of the packages")
-    score.add_argument("--free", action="store_true", help="also score the paper's decoding on the test files")
-    score.add_argument("--threads", type=int)
-    commands.add_parser("table", help="write the table of README.md from the result files")
-    options = parser.parse_args()
-    if options.command == "score":
-        for name in options.names:
-            score_model(name, options)
-    else:
-        write_table()
+    if len(sys.argv) > 1:
+        sys.exit(__doc__)
+    from pictures import draw_pictures
+
+    results = read_results()
+    draw_pictures(results, CURVES)
+    PAGE.write_text(page(results), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

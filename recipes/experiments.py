@@ -1,0 +1,297 @@
+"""Make any published figure again: train, package and score by name.
+
+    python recipes/experiments.py list
+    python recipes/experiments.py run conll-en --data ../shared/data --runs runs
+    python recipes/experiments.py score base conll-parallel --data ../shared/data --runs runs
+    python recipes/report.py
+
+`run` trains in `runs/NAME`, going on where an earlier call was stopped, writes the model package (published ones to
+their place in the repository, others to `runs/NAME/model`), scores it on the development and test files of every
+folder of its training data, from raw text, and writes `recipes/results/NAME.json`. `score` does all but the training.
+"""
+
+import argparse
+import csv
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cutting import write_first_sentences
+from package import parameters_of, size_on_disk, write_run_package
+from scoring import gold_files, read_json, score_file, write_json
+
+from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
+
+RECIPES = Path(__file__).parent
+ROOT = RECIPES.parent
+RESULTS = RECIPES / "results"
+CURVES = ROOT / "docs" / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A training that is reported: a recipe, and in what this training departs from it."""
+
+    name: str
+    recipe: str
+    """Name of the TOML file beside this one."""
+    corpora: tuple[str, ...] = ()
+    """Names or folders, as for `bytespan train --corpus`; empty means all of the recipe."""
+    seed: int = 1
+    sentences: int | None = None
+    """Only the first so many of each training file; None means all."""
+    steps: int | None = None
+    """Instead of the recipe's; the rate then falls over all of them."""
+    settings: tuple[str, ...] = ()
+    """Other settings, as for `bytespan train --set`."""
+    also: tuple[str, ...] = ()
+    """Folders to score besides those that it is trained on."""
+    package: str | None = None
+    """Where in the repository the package is published; None leaves it in the run."""
+    precision: str = "fp16"
+    with_weights: bool = False
+    """Whether the published package can be trained on."""
+    scores: str | None = None
+    """Name of the experiment whose package is scored here, with `options`, instead of a training."""
+    options: tuple[str, ...] = ()
+    """Of `bytespan tag`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are on this machine, and how much of it to use."""
+
+    data: Path = Path("../shared/data")
+    runs: Path = Path("runs")
+    results: Path = RESULTS
+    threads: int | None = None
+    """All cores if None."""
+
+
+CONLL_STEPS = 8000
+"""Steps of a training on one of the four CoNLL languages: together they take as many as all in one model."""
+
+EXPERIMENTS = (
+    Experiment("conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", with_weights=True),
+    *(Experiment(f"conll-{name}", "conll-parallel", (name,), steps=CONLL_STEPS) for name in ("en", "de", "es", "nl")),
+    *(Experiment(f"conll-en-seed{i}", "conll-parallel", ("en",), seed=i, steps=CONLL_STEPS) for i in (2, 3)),
+    Experiment("conll-en-1000", "conll-parallel", ("en",), sentences=1000, steps=2000),
+    Experiment("conll-en-3000", "conll-parallel", ("en",), sentences=3000, steps=4000),
+    Experiment("base", "base", also=("pos/it_partut",), package="src/bytespan/models/base", precision="int8"),
+    Experiment("pos-en", "base", ("pos/en",), steps=6000),
+    *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),
+    *(Experiment(f"pos-{name}", "base", (f"pos/{name}",), steps=4000) for name in ("el", "sv")),
+    Experiment("pos-en-1000", "base", ("pos/en",), sentences=1000, steps=1500),
+    Experiment("pos-en-3000", "base", ("pos/en",), sentences=3000, steps=3000),
+    Experiment("ewt-en", "base", ("ner/uner/en_ewt",), steps=5000),
+    Experiment("african", "african", package="recipes/weights/african", precision="int8"),
+    Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", with_weights=True),
+    Experiment("conll-paper-free", "conll-paper", scores="conll-paper", options=("--no-whole-words",)),
+    Experiment("pos-paper", "pos-paper", package="recipes/weights/pos-paper", with_weights=True),
+    Experiment("pos-paper-free", "pos-paper", scores="pos-paper", options=("--no-whole-words",)),
+)
+"""All that docs/results.md tells of."""
+
+
+def experiment_named(name: str) -> Experiment:
+    """The experiment; exits with one sentence if there is none of that name."""
+    known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    if name not in known:
+        sys.exit(f"experiments: no experiment {name}: known are {', '.join(known)}")
+    return known[name]
+
+
+def recipe_of(experiment: Experiment) -> Recipe:
+    """The recipe with the experiment's corpora and settings."""
+    recipe = read_recipe(RECIPES / f"{experiment.recipe}.toml")
+    if experiment.corpora:
+        recipe = choose_corpora(recipe, experiment.corpora)
+    steps = experiment.steps
+    settings = {} if steps is None else {"steps": steps, "decay_steps": steps, "dev_every": steps // 4}
+    changes = [f"train.{key}={value}" for key, value in settings.items()]
+    return override(recipe, [*changes, f"train.seed={experiment.seed}", *experiment.settings])
+
+
+def folders_of(experiment: Experiment) -> list[str]:
+    """The folders of the data that it is scored on: those of its training files, each once, and others."""
+    files = (file for corpus in recipe_of(experiment).corpora for file in corpus.train)
+    return list(dict.fromkeys([*(str(PurePosixPath(file).parent) for file in files), *experiment.also]))
+
+
+def run(experiment: Experiment, places: Places) -> None:
+    """Train, package and score."""
+    if not experiment.scores:
+        train(experiment, places)
+    score(experiment, places)
+
+
+def train(experiment: Experiment, places: Places) -> None:
+    """Train in `runs/NAME`, or go on there."""
+    from bytespan.neural import runs
+
+    recipe = recipe_of(experiment)
+    if experiment.sentences is not None:
+        recipe = cut_corpora(recipe, experiment.sentences, data=places.data, output=places.runs / "sentences")
+    runs.prepare(device="cpu", threads=places.threads)
+    for record in runs.run_training(recipe, places.runs / experiment.name, data=places.data):
+        if record.dev is not None:
+            report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
+
+
+def cut_corpora(recipe: Recipe, sentences: int, *, data: Path, output: Path) -> Recipe:
+    """The recipe with training files of only the first sentences, written below `output`."""
+
+    def cut(corpus: CorpusConfig) -> CorpusConfig:
+        targets = [output / str(sentences) / file.removesuffix(".gz") for file in corpus.train]
+        for file, target in zip(corpus.train, targets, strict=True):
+            write_first_sentences(data / file, target, sentences)
+        return replace(corpus, train=tuple(str(target.absolute()) for target in targets))
+
+    return replace(recipe, corpora=tuple(map(cut, recipe.corpora)))
+
+
+def publish(experiment: Experiment, places: Places) -> None:
+    """Write the package of the run's best checkpoint, its card with the scores that are in the result file.
+
+    Without the run, the package that is there stays as it is.
+    """
+    run = places.runs / experiment.name
+    if experiment.scores or not run.exists():
+        return
+    scores = (read_json(places.results / f"{experiment.name}.json") or {}).get("scores", [])
+    path = package_path(experiment, places)
+    precision, with_weights = experiment.precision, experiment.with_weights
+    write_run_package(run, path, recipe_of(experiment), scores=scores, precision=precision, with_weights=with_weights)
+
+
+def package_path(experiment: Experiment, places: Places) -> Path:
+    """Where the package of an experiment is, or of the one whose package it scores."""
+    trained = experiment_named(experiment.scores) if experiment.scores else experiment
+    return ROOT / trained.package if trained.package else places.runs / trained.name / "model"
+
+
+def score(experiment: Experiment, places: Places) -> None:
+    """Write the run's package, score it, write `results/NAME.json`, and the package again, with scores on its card."""
+    publish(experiment, places)
+    path = package_path(experiment, places)
+    command = [sys.executable, "-m", "bytespan", "tag", "--format", "jsonl", "--model", path, *experiment.options]
+    command += ["--threads", places.threads] if places.threads else []
+    scores = []
+    for folder in folders_of(experiment):
+        for part in ("dev", "test"):
+            for name in gold_files(places.data, folder, part):
+                scores.append(score_file(name, command, data=places.data))
+                figure = scores[-1].get("upos_f1", scores[-1].get("f1"))
+                report(f"{experiment.name}: {name} {figure:.2f}")
+    result = {
+        "name": experiment.name,
+        "command": f"python recipes/experiments.py run {experiment.name} --data ../shared/data --runs runs",
+        "recipe": f"recipes/{experiment.recipe}.toml",
+        "corpora": list(experiment.corpora),
+        "sentences": experiment.sentences,
+        "settings": list(experiment.settings),
+        "seed": experiment.seed,
+        "commit": commit(),
+        "precision": experiment.precision,
+        "parameters": parameters_of(path),
+        "megabytes": round(size_on_disk(path) / 1e6, 3),
+        "training": training_of(experiment, places),
+        "scores": scores,
+    }
+    write_json(places.results / f"{experiment.name}.json", result)
+    publish(experiment, places)
+    draw(experiment, places)
+
+
+def training_of(experiment: Experiment, places: Places) -> dict[str, Any]:
+    """Hours (without scoring), steps and bytes of its run; what was recorded before if the run is not here."""
+    name = experiment.scores or experiment.name
+    log = places.runs / name / "log.csv"
+    if not log.exists():
+        recorded: dict[str, Any] = (read_json(places.results / f"{name}.json") or {}).get("training", {})
+        return recorded
+    with log.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    hours = sum(float(row["step_s"]) for row in rows) / 3600
+    return {"hours": round(hours, 3), "steps": len(rows), "bytes": sum(int(row["bytes_read"]) for row in rows)}
+
+
+def draw(experiment: Experiment, places: Places) -> None:
+    """The learning curves of a published model, for docs/results.md."""
+    from bytespan.neural.curves import draw_curves
+
+    run = places.runs / experiment.name
+    if experiment.package and run.exists():
+        CURVES.mkdir(parents=True, exist_ok=True)
+        (CURVES / f"training-{experiment.name}.png").write_bytes(draw_curves(run).read_bytes())
+
+
+def commit() -> str | None:
+    """The commit of the working tree, with a + if it holds changes beside it; None outside of git."""
+    calls = (["git", "rev-parse", "--short", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"])
+    ended = [subprocess.run(call, cwd=ROOT, capture_output=True, text=True) for call in calls]
+    if any(run.returncode for run in ended):
+        return None
+    return ended[0].stdout.strip() + ("+" if ended[1].stdout.strip() else "")
+
+
+def state_of(experiment: Experiment, places: Places) -> str:
+    """How far it is, in a few words."""
+    result = read_json(places.results / f"{experiment.name}.json")
+    if result:
+        return f"scored {result['training'].get('hours', 0):6.2f} h"
+    training = training_of(experiment, places)
+    if experiment.scores or not training:
+        return "-"
+    wanted = recipe_of(experiment).train.steps
+    state = "trained" if training["steps"] == wanted else f"step {training['steps']} of {wanted}"
+    return f"{state} {training['hours']:.2f} h"
+
+
+def show_list(places: Places) -> None:
+    """Print a line an experiment."""
+    for experiment in EXPERIMENTS:
+        recipe = recipe_of(experiment)
+        parts = [
+            ", ".join(experiment.corpora) or f"all of {len(recipe.corpora)} corpora",
+            f"{recipe.train.steps} steps",
+        ]
+        parts += [f"{experiment.sentences} sentences"] if experiment.sentences else []
+        parts += [f"seed {experiment.seed}"] if experiment.seed != 1 else []
+        parts += [" ".join(experiment.options)] if experiment.options else []
+        what = f"{experiment.recipe}.toml: {'; '.join(parts)}"
+        print(f"{experiment.name:18} {state_of(experiment, places):24} {what}")
+
+
+def report(line: str) -> None:
+    """Say how it goes, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("list", "how far each is"), ("run", "train and score"), ("score", "package and score")):
+        command = commands.add_parser(name, help=text)
+        if name != "list":
+            command.add_argument("names", nargs="+", metavar="NAME")
+            command.add_argument("--data", type=Path, default=Places().data, help="default: %(default)s")
+            command.add_argument("--threads", type=int, help="default: all cores")
+        command.add_argument("--runs", type=Path, default=Places().runs, help="default: %(default)s")
+    options = parser.parse_args()
+    if options.command == "list":
+        show_list(Places(runs=options.runs))
+        return
+    places = Places(options.data, options.runs, threads=options.threads)
+    for experiment in map(experiment_named, options.names):
+        if options.command == "run":
+            run(experiment, places)
+        else:
+            score(experiment, places)
+
+
+if __name__ == "__main__":
+    main()

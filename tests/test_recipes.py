@@ -1,0 +1,173 @@
+"""The recipes, and the programs that train, score and report them."""
+
+import json
+import sys
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from bytespan.config import read_recipe
+from bytespan.corpora.reading import read_documents
+from bytespan.errors import CorpusError
+
+ROOT = Path(__file__).parent.parent
+RECIPES = ROOT / "recipes"
+SAMPLES = Path(__file__).parent / "samples"
+SHARED = ROOT.parent / "shared"
+
+pytestmark = pytest.mark.skipif(not RECIPES.is_dir(), reason="recipes are in the repository only")
+
+
+def program(name: str) -> ModuleType:
+    """A module of recipes/, which is no package: its programs find each other as they do when they are run."""
+    sys.path.insert(0, str(RECIPES))
+    try:
+        return __import__(name)
+    finally:
+        sys.path.remove(str(RECIPES))
+
+
+def columns(sentences: int, *, marks: bool) -> str:
+    """CoNLL columns of that many sentences, every third opening a document."""
+    blocks = []
+    for i in range(sentences):
+        blocks += ["-DOCSTART- O"] if marks and i % 3 == 0 else []
+        blocks.append(f"Ada B-PER\nsang O\n{i} O\nsongs O\nin O\nRome B-LOC")
+    return "".join(f"{block}\n\n" for block in blocks)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_can_be_read(path: Path) -> None:
+    assert read_recipe(path).corpora
+
+
+def test_every_experiment_names_a_recipe_and_corpora_that_exist() -> None:
+    experiments = program("experiments")
+    names = [experiment.name for experiment in experiments.EXPERIMENTS]
+    assert len(set(names)) == len(names)
+    for experiment in experiments.EXPERIMENTS:
+        recipe = experiments.recipe_of(experiment)
+        assert recipe.corpora
+        assert all(corpus.train for corpus in recipe.corpora)
+        assert recipe.train.seed == experiment.seed
+        assert recipe.train.steps == (
+            experiment.steps or read_recipe(RECIPES / f"{experiment.recipe}.toml").train.steps
+        )
+        assert experiment.scores is None or experiment.scores in names
+
+
+def test_every_training_file_has_a_licence() -> None:
+    package = program("package")
+    for path in RECIPES.glob("*.toml"):
+        files = [file for corpus in read_recipe(path).corpora for file in corpus.train]
+        assert all(
+            "CC " in package.source_of(f) or "LGPL" in package.source_of(f) or "only" in package.source_of(f)
+            for f in files
+        )
+        assert package.licence_of(files) == ("research only" if path.stem.startswith("conll") else "CC BY-NC-SA 4.0")
+    with pytest.raises(KeyError, match="say in LICENCES"):
+        package.source_of("pos/xx/train.conllu")
+
+
+@pytest.mark.parametrize("marks", [True, False])
+@pytest.mark.parametrize("count", [1, 4, 6, 11])
+def test_a_cut_of_columns_holds_exactly_the_first_sentences(tmp_path: Path, marks: bool, count: int) -> None:
+    source, target = tmp_path / "train.conll", tmp_path / "cut" / "train.conll"
+    source.write_text(columns(11, marks=marks), encoding="utf-8")
+    program("cutting").write_first_sentences(source, target, count)
+    lines = [line.decode() for document in read_documents(target) for line in document.data.split(b"\n")]
+    assert lines == [f"Ada sang {i} songs in Rome" for i in range(count)]
+
+
+def test_a_cut_of_conllu_keeps_sentences_whole_and_all_is_all(tmp_path: Path) -> None:
+    source, target = SAMPLES / "words.conllu", tmp_path / "words.conllu"
+    whole = [document.spans for document in read_documents(source)]
+    cut = program("cutting").write_first_sentences
+    cut(source, target, None)
+    assert [document.spans for document in read_documents(target)] == whole
+    cut(source, target, 1)
+    (first,) = read_documents(target)
+    assert first.data == "Zoé vit au  Mans : « 10 000 » habitants.".encode()
+
+
+def test_a_cut_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "train.conll"
+    source.write_text(columns(2, marks=True), encoding="utf-8")
+    cut = program("cutting").write_first_sentences
+    with pytest.raises(CorpusError, match=r"train\.conll: holds 2 sentences, fewer than the 3 that were asked for"):
+        cut(source, tmp_path / "cut.conll", 3)
+    with pytest.raises(CorpusError, match=r"ours\.jsonl: sentences can be cut from \.conll and \.conllu files alone"):
+        cut(SAMPLES / "ours.jsonl", tmp_path / "cut.conll", 3)
+    assert not (tmp_path / "cut.conll").exists()
+
+
+def test_the_page_of_results_is_what_the_result_files_say() -> None:
+    report = program("report")
+    page = report.page(report.read_results())
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == page, "run python recipes/report.py"
+    assert "None" not in page
+    tables = [list(lines) for is_row, lines in groupby(page.split("\n"), lambda line: line.startswith("|")) if is_row]
+    assert all(len({line.count("|") for line in rows}) == 1 for rows in tables)
+    pictures = [line[line.index("(") + 1 : -1] for line in page.split("\n") if line.startswith("![")]
+    assert pictures
+    assert [name for name in pictures if not (ROOT / "docs" / name).exists()] == []
+
+
+def test_what_was_not_measured_is_a_dash_in_every_table() -> None:
+    report = program("report")
+    page = report.page(report.Results({}, []))
+    ours = [line for line in page.split("\n") if line.startswith("| bytespan")]
+    assert ours
+    assert all(cell.strip() == report.DASH for line in ours for cell in line.split("|")[2:-1])
+
+
+def test_a_mean_and_a_best_are_taken_of_what_is_there() -> None:
+    report = program("report")
+    assert report.average([1.0, 2.0, 6.0]) == 3.0
+    assert report.average([1.0, None]) is None
+    assert report.average([]) is None
+    assert report.best([None, 1.5, 0.5]) == 1.5
+    assert report.best([None]) is None
+    assert report.difference(2.0, None) is None
+
+
+def test_peers_are_told_apart_by_name_and_given_a_budget() -> None:
+    peers = program("peers")
+    assert len({job.name for job in peers.JOBS}) == len(peers.JOBS)
+    assert set(peers.TAKEN_OVER) <= set(peers.JOBS)
+    assert peers.Job("spacy", "ner/uner/en_ewt").budget == tuple(
+        ["--task", "ner", "--lang", "en", "--minutes", "10", "--clock", "cpu"]
+    )
+    assert peers.Job("crf", "pos/en", 1000).name == "crf-pos-en-1000"
+    assert peers.cpu_seconds('{"step": 1, "cpu": 3}\ntext\n{"step": 2, "cpu": 7}\n{"ended": "cap"}\n') == 7
+    assert peers.cpu_seconds("") is None
+
+
+@pytest.mark.skipif(not (SHARED / "score").is_dir(), reason=f"the scorer is not in {SHARED}")
+@pytest.mark.slow
+def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path) -> None:
+    experiments = program("experiments")
+    folder = tmp_path / "data" / "ner" / "conll" / "en"
+    folder.mkdir(parents=True)
+    (tmp_path / "score").symlink_to(SHARED / "score")
+    for part in ("train", "dev", "test"):
+        (folder / f"{part}.conll").write_text(columns(8, marks=True), encoding="utf-8")
+    settings = [f"model.{key}=16" for key in ("units", "unit_width", "table_rows")]
+    settings += [f"train.{key}=0.0" for key in ("dropout", "byte_dropout", "unit_dropout", "hash_dropout")]
+    settings += ["train.learning_rate=0.02", "train.warmup_steps=1", "train.precision=fp32"]
+    experiment = experiments.Experiment(
+        "tiny", "conll-parallel", ("en",), seed=3, sentences=5, steps=40, settings=tuple(settings)
+    )
+    places = experiments.Places(tmp_path / "data", tmp_path / "runs", tmp_path / "results", threads=1)
+    experiments.run(experiment, places)
+    result = json.loads((tmp_path / "results" / "tiny.json").read_text())
+    assert [score["file"] for score in result["scores"]] == ["ner/conll/en/dev.conll", "ner/conll/en/test.conll"]
+    assert [score["f1"] for score in result["scores"]] == [100.0, 100.0]
+    assert (result["seed"], result["sentences"], result["training"]["steps"]) == (3, 5, 40)
+    assert result["parameters"]["table"] == 16 * 32
+    assert result["megabytes"] > 0
+    card = (tmp_path / "runs" / "tiny" / "model" / "card.md").read_text(encoding="utf-8")
+    assert "| ner/conll/en/test.conll F1 | 1.0000 |" in card
+    assert "## Research only" in card
