@@ -18,6 +18,7 @@ from bytespan.vocabulary import STOP, Vocabulary
 
 if TYPE_CHECKING:
     from bytespan.neural.generate import Generator
+    from bytespan.neural.parallel import Parallel
 
 SENTENCES = [
     "Angela/PROPN/PER Merkel/PROPN/PER besuchte/VERB Paris/PROPN/LOC ./PUNCT",
@@ -81,6 +82,50 @@ def tiny_package(tiny_generator: "Generator", tmp_path_factory: pytest.TempPathF
         scores={"six sentences F1": 1.0},
     )
     export_package(tiny_generator, path, provenance=provenance, precision="fp32")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_parallel(tiny_documents: list[Document]) -> "Parallel":
+    """A parallel decoder that gives exactly the spans of `tiny_documents`."""
+    from bytespan.config import TrainConfig
+    from bytespan.corpora.annotated import annotate
+    from bytespan.neural.checkpoint import new_state
+    from bytespan.neural.parallel import Parallel
+    from bytespan.neural.training import train
+    from bytespan.neural.unit_batches import UnitSampler
+
+    labels = {
+        task: tuple(sorted({span.label for document in tiny_documents for span in document.spans[task]}))
+        for task in ("tokens", "entities")
+    }
+    config = ModelConfig(
+        "parallel", segment_length=100, layers=2, units=24, embedding=8, table_rows=512, table_width=8, kernels=8,
+        unit_width=24,
+    )  # fmt: skip
+    settings = TrainConfig(
+        steps=200, batch_size=8, learning_rate=1.5e-2, warmup_steps=5, clip_norm=1, dropout=0, byte_dropout=0,
+        unit_dropout=0, hash_dropout=0, short_fraction=0,
+    )  # fmt: skip
+    vocabulary = Vocabulary(config.segment_length, labels)
+    state = new_state(config, vocabulary, settings)
+    losses = [
+        step.loss
+        for step in train(state, UnitSampler(annotate(tiny_documents), vocabulary, config, settings), [], settings)
+    ]
+    assert losses[-1] < 0.1, f"the tiny model did not learn its sentences (loss {losses[-1]:.3f})"
+    assert isinstance(state.model, Parallel)
+    return state.model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_parallel_package(tiny_parallel: "Parallel", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model directory of `tiny_parallel`; read-only by agreement."""
+    from bytespan.neural.export import export_package
+    from bytespan.package import Provenance
+
+    path = tmp_path_factory.mktemp("models") / "units"
+    export_package(tiny_parallel, path, provenance=Provenance("units", licence="MIT"), precision="fp32")
     return path
 
 

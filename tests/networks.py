@@ -1,4 +1,4 @@
-"""Generators with random weights whose writing is well formed all the same, for comparing what runs them."""
+"""Models with random weights that depend on every input, for comparing what runs them; generators write spans too."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import torch
 
 from bytespan.config import ModelConfig
 from bytespan.neural.generate import Generator
+from bytespan.neural.parallel import Parallel
 from bytespan.vocabulary import Vocabulary
 
 STRENGTH = 4.0
@@ -56,3 +57,19 @@ def _follow_grammar(model: Generator) -> None:
     for kind, due in zip(kinds, (0, 1, 2), strict=True):
         model.output.weight[kind, due] = 3 * STRENGTH
     model.output.bias[0] = 2 * STRENGTH  # STOP comes when all starts have little to say
+
+
+def random_parallel(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], *, seed: int) -> Parallel:
+    """A model whose weights are far from nought, so that every input makes itself felt."""
+    model = Parallel(config, Vocabulary(config.segment_length, labels)).eval()
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 2 and "weight" in name:
+                reach = 8.0 if name == "output.weight" else 2.0
+                parameter.normal_(std=reach / parameter.shape[1] ** 0.5, generator=rng)
+            else:
+                parameter.normal_(std=0.2, generator=rng)
+        for table in (model.table, model.bytes, model.gaps):
+            table.weight.normal_(generator=rng)
+    return model

@@ -50,8 +50,8 @@ class TagSets:
     def encode(self, spans: Iterable[Span], units: Units, task: str) -> tuple[Ints, NDArray[np.bool_]]:
         """(U,) the tags that the spans give the units, and (U,) of which units they do not tell the truth.
 
-        Those are the units of spans that begin or end inside a unit, or overlap one before them. Raises LabelError for a
-        label that is not in the set.
+        Those are the units of spans that begin or end inside a unit, or overlap one before them. Raises LabelError for
+        a label that is not in the set.
         """
         members = sorted(spans)
         tags, untold = np.zeros(len(units), np.int64), np.zeros(len(units), np.bool_)

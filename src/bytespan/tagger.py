@@ -97,9 +97,8 @@ def load(path: str | Path | None = None, *, threads: int | None = None, whole_wo
         raise ModelError("this installation of bytespan holds no packaged model: give the path of a model to load")
     package = read_package(PACKAGED_MODEL if path is None else path, with_weights=False)
     if package.config.decoder == "parallel" and whole_words is False:
-        raise ConfigError(
-            f"{package.path}: the parallel decoder finds whole words only: leave whole_words=False (--no-whole-words) out"
-        )
+        raise ConfigError(f"{package.path}: the parallel decoder finds whole words only: leave out whole_words=False, "
+                          "--no-whole-words")  # fmt: skip
     if whole_words is not None:
         package = replace(package, config=replace(package.config, whole_words=whole_words))
     return Tagger(package, threads=threads)

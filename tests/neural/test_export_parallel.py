@@ -1,0 +1,162 @@
+"""The parallel decoder's ONNX graph against torch, in every precision and shape."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bytespan.config import PRESETS, ModelConfig
+from bytespan.errors import ModelError
+from bytespan.neural.batches import WORDS
+from bytespan.neural.export import export_model, export_package
+from bytespan.neural.graph import PRECISIONS
+from bytespan.neural.parallel import Parallel
+from bytespan.neural.scoring import TorchUnitModel
+from bytespan.package import Provenance, read_package, write_package
+from bytespan.parallel import predict_by_units
+from bytespan.runtime.generate import OnnxGenerator
+from bytespan.runtime.parallel import OnnxParallel
+from bytespan.spans import Document
+from bytespan.units import UnitBatch, collate_units, cut_units
+from networks import random_parallel
+
+LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
+CONFIG = ModelConfig(
+    "parallel", segment_length=100, layers=2, units=12, embedding=6, table_rows=64, table_width=8, kernels=10,
+    unit_width=14,
+)  # fmt: skip
+SHAPES = [
+    pytest.param(CONFIG, id="two layers"),
+    pytest.param(replace(CONFIG, layers=1), id="one layer"),
+    pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
+]
+TEXTS = [
+    "Angela Merkel besuchte Paris. In paris, PARIS!",
+    "東京は大きい",
+    "x",
+    "a\n\nStaatsangehörigkeitsangelegenheiten 1234567890123456789",
+]
+WITHIN = {"fp32": 1e-5, "fp16": 0.01, "int8": 0.25}
+"""Largest difference of a score, in standard deviations of the scores."""
+
+
+def batch_of(texts: list[str], rows: int) -> UnitBatch:
+    return collate_units([cut_units(text.encode()) for text in texts], rows=rows)
+
+
+def inside(batch: UnitBatch) -> np.ndarray:
+    """(T, B) where there is a unit."""
+    return np.arange(len(batch.gaps))[:, None] < batch.lengths
+
+
+def exported(model: Parallel, path: Path, precision: str) -> OnnxParallel:
+    export_package(model, path, provenance=Provenance("random"), precision=precision)
+    return OnnxParallel(read_package(path), threads=1)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("config", SHAPES)
+def test_exported_model_scores_what_torch_does(config: ModelConfig, precision: str, tmp_path: Path) -> None:
+    """In segments of different lengths; whatever stands beyond a length does not count."""
+    model = random_parallel(config, LABELS, seed=0)
+    batch = batch_of(TEXTS, config.table_rows)
+    wanted = TorchUnitModel(model).score(batch)[inside(batch)]
+    found = exported(model, tmp_path / "model", precision).score(batch)
+    assert found.shape == (*batch.gaps.shape, model.tags.size)
+    assert found.dtype == np.float32
+    assert np.abs(found[inside(batch)] - wanted).max() < WITHIN[precision] * wanted.std()
+    assert wanted.std() > 0.5
+
+
+def test_smaller_precisions_differ_little_on_the_whole(tmp_path: Path) -> None:
+    model = random_parallel(CONFIG, LABELS, seed=2)
+    batch = batch_of(TEXTS, CONFIG.table_rows)
+    wanted = TorchUnitModel(model).score(batch)[inside(batch)]
+    errors = [
+        np.abs(exported(model, tmp_path / "model", precision).score(batch)[inside(batch)] - wanted).mean()
+        / wanted.std()
+        for precision in PRECISIONS
+    ]
+    assert errors[0] < 1e-6 < errors[1] < 5e-3 < errors[2] < 0.1
+
+
+def test_every_input_makes_itself_felt(tmp_path: Path) -> None:
+    model = exported(random_parallel(CONFIG, LABELS, seed=1), tmp_path / "model", "fp32")
+    batch = batch_of(["Ana saw Ana and a dog"], CONFIG.table_rows)
+    before = model.score(batch)
+    for name, value in (("rows", 7), ("symbols", 33), ("gaps", 3)):
+        changed = getattr(batch, name).copy()
+        changed[2] = value
+        after = model.score(replace(batch, **{name: changed}))
+        assert (np.abs(after - before).max(axis=2) > 1e-4).any(axis=1).all()  # at every unit, before and behind
+    apart = model.score(replace(batch, words=np.arange(6)[:, None]))
+    assert not np.allclose(apart, before, atol=1e-4)
+
+
+def test_segment_scores_the_same_in_any_company(tmp_path: Path) -> None:
+    model = exported(random_parallel(CONFIG, LABELS, seed=3), tmp_path / "model", "fp32")
+    together = batch_of(TEXTS, CONFIG.table_rows)
+    scores = model.score(together)
+    for column, text in enumerate(TEXTS):
+        alone = model.score(batch_of([text], CONFIG.table_rows))
+        assert np.abs(scores[: len(alone), column] - alone[:, 0]).max() < 1e-5
+
+
+def test_exported_model_finds_the_spans_that_torch_finds(tmp_path: Path) -> None:
+    data = [text.encode() * times for text in TEXTS for times in (1, 9)] + [b"", b"\xff\xfe broken \x80"]
+    count = 0
+    for seed in range(3):
+        model = random_parallel(CONFIG, LABELS, seed=seed)
+        found = predict_by_units(exported(model, tmp_path / "model.zip", "fp32"), data, tasks=("tokens", "entities"))
+        assert found == predict_by_units(TorchUnitModel(model), data, tasks=("tokens", "entities"))
+        count += sum(len(spans) for item in found for spans in item.values())
+    assert count > 100
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_trained_model_tags_the_same_in_every_precision(
+    precision: str, tiny_parallel: Parallel, tiny_documents: list[Document], tmp_path: Path
+) -> None:
+    model = exported(tiny_parallel, tmp_path / "model", precision)
+    found = predict_by_units(model, [document.data for document in tiny_documents], tasks=("tokens", "entities"))
+    assert [{task: tuple(spans) for task, spans in item.items()} for item in found] == [
+        document.spans for document in tiny_documents
+    ]
+
+
+def test_packaged_shape_takes_at_most_four_megabytes_in_int8() -> None:
+    """With some 90 parts of speech, multiword ones among them, and a few kinds of names."""
+    labels = {"tokens": tuple(f"tag {i}" for i in range(92)), "entities": ("LOC", "MISC", "ORG", "PER")}
+    model = random_parallel(PRESETS["parallel"], labels, seed=0)
+    assert model.tags.size > 190
+    sizes = {precision: len(export_model(model, precision=precision)) for precision in PRECISIONS}
+    assert sizes["int8"] < 4_000_000
+    assert sizes["fp16"] < 0.51 * sizes["fp32"]
+
+
+def test_same_weights_give_the_same_file() -> None:
+    models = [random_parallel(CONFIG, LABELS, seed=4) for _ in range(2)]
+    assert export_model(models[0], precision="int8") == export_model(models[1], precision="int8")
+
+
+def test_task_that_only_training_knows_is_left_out(tmp_path: Path) -> None:
+    model = random_parallel(CONFIG, {WORDS: ("O",), **LABELS}, seed=5)
+    smaller = exported(model, tmp_path / "model", "fp32")
+    assert list(smaller.tags.labels) == ["tokens", "entities"]
+    data = [TEXTS[0].encode()]
+    tasks = ("tokens", "entities")
+    assert predict_by_units(smaller, data, tasks=tasks) == predict_by_units(TorchUnitModel(model), data, tasks=tasks)
+
+
+def test_graph_of_another_shape_is_refused(tmp_path: Path) -> None:
+    small = random_parallel(CONFIG, LABELS, seed=6)
+    large = random_parallel(CONFIG, LABELS | {"entities": ("LOC", "PER")}, seed=6)
+    provenance = Provenance("mixed")
+    write_package(tmp_path / "model", config=CONFIG, labels=LABELS, provenance=provenance, onnx=export_model(large))
+    with pytest.raises(ModelError, match=r"model\.onnx does not fit config\.json"):
+        OnnxParallel(read_package(tmp_path / "model"))
+    generator = replace(CONFIG, decoder="generator")
+    write_package(tmp_path / "model", config=generator, labels=LABELS, provenance=provenance, onnx=export_model(small))
+    with pytest.raises(ModelError, match=r"model\.onnx does not fit config\.json"):
+        OnnxGenerator(read_package(tmp_path / "model"))

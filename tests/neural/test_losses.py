@@ -1,0 +1,128 @@
+"""The parallel decoder's losses: against a slow reference, with labels that a corpus does not annotate, in parts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bytespan.config import ModelConfig, TrainConfig
+from bytespan.corpora.annotated import annotate
+from bytespan.neural.dropout import DropoutPlan
+from bytespan.neural.losses import parallel_losses
+from bytespan.neural.parallel import IGNORED, summed_loss
+from bytespan.neural.unit_batches import TaggedBatch, UnitSampler
+from bytespan.spans import Document, Span
+from bytespan.vocabulary import Vocabulary
+from networks import random_parallel
+from neural import corpus
+
+MODEL = ModelConfig(
+    "parallel", segment_length=20, layers=2, units=6, embedding=5, table_rows=64, table_width=4, kernels=6, unit_width=8
+)
+TRAIN = TrainConfig(batch_size=6, dropout=0.3, byte_dropout=0.2)
+
+
+@pytest.fixture(scope="module")
+def mixed_batch() -> TaggedBatch:
+    """Segments of corpora that annotate different tasks and labels."""
+    people = [Document(b"Ana saw Rom. Bo too.", {"entities": [Span(0, 3, "PER"), Span(13, 15, "PER")]})]
+    words = [Document(b"Ulm is far", {"tokens": [Span(0, 3, "PROPN"), Span(4, 6, "VERB")]})]
+    members = annotate(people) + annotate(words) + annotate(corpus.documents())
+    batch = UnitSampler(members, Vocabulary(20, corpus.LABELS), MODEL, replace(TRAIN, balance=0.9)).batch(0)
+    assert batch.free is not None
+    assert any((tags == IGNORED).all(axis=0).any() for tags in batch.gold.values())
+    return batch
+
+
+def slow_loss(scores: torch.Tensor, gold: list[int], free: list[list[bool]]) -> float:
+    """Unit by unit, in plain probabilities."""
+    total = 0.0
+    for row, tag, unknown in zip(scores.double().softmax(dim=1).tolist(), gold, free, strict=True):
+        if tag != IGNORED:
+            right = [p for i, p in enumerate(row) if i == tag or (tag == 0 and unknown[i])]
+            total -= float(np.log(sum(right)))
+    return total
+
+
+def test_loss_is_that_of_the_slow_reference() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        units, labels = int(rng.integers(1, 9)), int(rng.integers(1, 4))
+        scores = torch.from_numpy(rng.normal(size=(units, 2 * labels + 1)) * 3)
+        gold = np.where(rng.random(units) < 0.2, IGNORED, rng.integers(0, 2 * labels + 1, units))
+        free = np.repeat(rng.random((units, labels)) < 0.4, 2, axis=1)
+        free = np.concatenate([np.zeros((units, 1), bool), free], axis=1)
+        found = summed_loss(scores, torch.from_numpy(gold), torch.from_numpy(free))
+        assert float(found) == pytest.approx(slow_loss(scores, gold.tolist(), free.tolist()))
+        plain = summed_loss(scores, torch.from_numpy(gold), None)
+        assert float(plain) == pytest.approx(slow_loss(scores, gold.tolist(), [[False] * scores.shape[1]] * units))
+
+
+def test_nothing_free_is_plain_cross_entropy() -> None:
+    scores, gold = torch.randn(5, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 3, IGNORED, 6, 0])
+    none = torch.zeros(5, 7, dtype=torch.bool)
+    assert float(summed_loss(scores, gold, none)) == pytest.approx(float(summed_loss(scores, gold, None)), rel=1e-5)
+
+
+def test_no_gradient_pushes_an_unannotated_label_down_at_a_unit_outside() -> None:
+    """At units inside a span of another label it may: there the corpus does say what they are."""
+    scores = torch.randn(40, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    gold = torch.tensor([0, 1, 2, IGNORED] * 10)
+    free = torch.tensor([False, False, False, True, True]).expand(40, -1)
+    summed_loss(scores, gold, free).backward()
+    assert scores.grad is not None
+    assert (scores.grad[gold == 0][:, 3:] <= 1e-7).all()
+    assert (scores.grad[gold == 0][:, 1:3] > 0).all()
+    assert (scores.grad[gold > 0][:, 3:] > 0).all()
+    assert (scores.grad[gold == IGNORED] == 0).all()
+    assert torch.isfinite(scores.grad).all()
+
+
+def test_model_learns_nothing_of_a_task_that_a_batch_does_not_annotate() -> None:
+    document = Document(b"Ana saw Rom", {"entities": [Span(0, 3, "PER"), Span(8, 11, "LOC")]})
+    batch = UnitSampler(annotate([document]), Vocabulary(20, corpus.LABELS), MODEL, TRAIN).batch(0)
+    model = random_parallel(MODEL, corpus.LABELS, seed=0)
+    loss, _ = parallel_losses(model, batch, DropoutPlan(0.0, torch.Generator()), TRAIN)
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient = model.output.weight.grad
+    assert gradient is not None
+    assert not gradient[model.tags.columns["tokens"]].any()
+    assert gradient[model.tags.columns["entities"]].any()
+
+
+def test_loss_of_a_batch_is_the_mean_over_its_units(mixed_batch: TaggedBatch) -> None:
+    model = random_parallel(MODEL, corpus.LABELS, seed=0)
+    batch = mixed_batch
+    units = batch.units
+    arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths, batch.shown)
+    with torch.no_grad():
+        found, auxiliary = parallel_losses(model, batch, DropoutPlan(0.0, torch.Generator()), TRAIN)
+        scores = model(*map(torch.from_numpy, arrays))
+    assert batch.free is not None
+    total = 0.0
+    for task, gold in batch.gold.items():
+        columns = model.tags.columns[task]
+        for column in range(gold.shape[1]):
+            free = [batch.free[column, columns].tolist()] * len(gold)
+            total += slow_loss(scores[:, column, columns], gold[:, column].tolist(), free)
+    assert float(found) == pytest.approx(total / batch.lengths.sum(), rel=1e-5)
+    assert float(auxiliary) == 0
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_rows_split_over_two_processes_sum_to_the_whole_loss_and_gradient(cut: int, mixed_batch: TaggedBatch) -> None:
+    """Dropout included: its masks are drawn for all rows."""
+    total = len(mixed_batch.lengths)
+
+    def take(rows: slice | None) -> tuple[float, torch.Tensor]:
+        model = random_parallel(MODEL, corpus.LABELS, seed=0)
+        plan = DropoutPlan(0.3, torch.Generator().manual_seed(5), rows=rows, total=total)
+        loss, _ = parallel_losses(model, mixed_batch, plan, TRAIN)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    whole, gradient = take(None)
+    parts = [take(slice(0, cut)), take(slice(cut, total))]
+    assert sum(loss for loss, _ in parts) == pytest.approx(whole, rel=1e-5)
+    assert torch.allclose(parts[0][1] + parts[1][1], gradient, atol=1e-5)

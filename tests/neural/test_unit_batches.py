@@ -1,0 +1,233 @@
+"""Training batches of the parallel decoder: what is drawn, its gold tags, and what byte dropout hides."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bytespan.config import ModelConfig, TrainConfig
+from bytespan.corpora.annotated import Annotated, annotate
+from bytespan.neural.batches import BATCHES_PER_POOL
+from bytespan.neural.parallel import IGNORED
+from bytespan.neural.unit_batches import TaggedBatch, UnitSampler
+from bytespan.spans import Document, Span
+from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SUFFIXES, WHOLE, WIDTH, cut_units
+from bytespan.vocabulary import DROP, Vocabulary
+from neural import corpus
+
+MODEL = ModelConfig("parallel", segment_length=16, layers=1, units=4, embedding=4, table_rows=1 << 20, table_width=2)
+TRAIN = TrainConfig(batch_size=8, byte_dropout=0, unit_dropout=0, hash_dropout=0, short_fraction=0)
+VOCABULARY = Vocabulary(16, corpus.LABELS)
+NATURAL = (
+    b"Donaudampfschifffahrtsgesellschaft \xe6\x9d\xb1\xe4\xba\xac \xf0\x9f\x98\x80 caf\xc3\xa9, Anan a b c d e\n\nf "
+    * 3
+)
+
+
+def make_sampler(members: list[Annotated] | None = None, **changes: object) -> UnitSampler:
+    members = annotate(corpus.documents()) if members is None else members
+    return UnitSampler(members, VOCABULARY, MODEL, replace(TRAIN, **changes))
+
+
+def unannotated(data: bytes) -> list[Annotated]:
+    return annotate([Document(data, {"entities": []})])
+
+
+def arrays(batch: TaggedBatch) -> list[np.ndarray]:
+    units = batch.units
+    free = [] if batch.free is None else [batch.free]
+    found = [
+        units.rows,
+        units.symbols,
+        units.gaps,
+        units.words,
+        units.lengths,
+        batch.shown,
+        *batch.gold.values(),
+        *free,
+    ]
+    return [np.asarray(item) for item in found]
+
+
+def same(one: TaggedBatch, other: TaggedBatch) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(arrays(one), arrays(other), strict=True))
+
+
+def test_segments_are_units_of_a_document_with_their_gold_tags() -> None:
+    sampler = make_sampler()
+    known = {}
+    for document in corpus.documents():
+        units = cut_units(document.data)
+        rows = (units.hashes % np.uint32(MODEL.table_rows)).tolist()
+        tags = {task: sampler.tags.encode(document.spans[task], units, task)[0].tolist() for task in corpus.LABELS}
+        for first in range(len(units)):
+            for last in range(first + 1, len(units) + 1):
+                gold = {task: found[first:last] for task, found in tags.items()}
+                known.setdefault(str(rows[first:last]), []).append(gold)
+    for step in range(5):
+        batch = sampler.batch(step)
+        for column, length in enumerate(batch.lengths.tolist()):
+            gold = {task: tags[:length, column].tolist() for task, tags in batch.gold.items()}
+            assert gold in known[str(batch.units.rows[:length, column].tolist())]
+            assert all((tags[length:, column] == IGNORED).all() for tags in batch.gold.values())
+        assert batch.longest == batch.lengths.max() == len(batch.units.gaps)
+        assert batch.shown.all()
+        assert batch.free is None
+
+
+def test_segments_are_as_long_as_they_may_be() -> None:
+    sampler = make_sampler(unannotated(b"abc de f, " * 50))
+    for step in range(5):
+        batch = sampler.batch(step)
+        assert batch.bytes_read <= MODEL.segment_length * TRAIN.batch_size
+        assert batch.bytes_read > 0.7 * MODEL.segment_length * TRAIN.batch_size
+
+
+def test_short_segments_are_drawn_as_often_as_asked_for() -> None:
+    batches = [make_sampler(unannotated(b"a " * 200), short_fraction=0.5).batch(step) for step in range(30)]
+    lengths = np.concatenate([batch.lengths for batch in batches])
+    assert 0.35 < (lengths < 8).mean() < 0.6
+    assert lengths.max() == 8
+
+
+def test_every_unit_is_drawn_about_as_often() -> None:
+    """Those at the ends of a text more, since segments are moved to lie inside."""
+    data = b" ".join(b"%d" % number for number in range(100))
+    sampler = make_sampler(unannotated(data))
+    counts: dict[int, int] = {}
+    for step in range(200):
+        batch = sampler.batch(step)
+        for row in batch.units.rows[..., 0][batch.units.words >= 0].tolist():
+            counts[row] = counts.get(row, 0) + 1
+    assert len(counts) == 100
+    values = sorted(counts.values())
+    assert values[0] > 0.3 * values[50]
+    assert values[90] < 1.6 * values[50]
+    assert values[-1] < 3 * values[50]
+
+
+def test_unit_longer_than_a_segment_is_one_of_its_own() -> None:
+    batch = make_sampler(unannotated(b"x" * 40)).batch(0)
+    assert batch.lengths.tolist() == [1] * TRAIN.batch_size
+
+
+def test_same_step_gives_the_same_batch_whatever_was_drawn_before() -> None:
+    changes = {"byte_dropout": 0.3, "unit_dropout": 0.1, "hash_dropout": 0.2, "short_fraction": 0.3}
+    running, fresh = make_sampler(**changes), make_sampler(**changes)
+    steps = [0, 1, BATCHES_PER_POOL - 1, BATCHES_PER_POOL, 3 * BATCHES_PER_POOL + 1]
+    batches = [running.batch(step) for step in range(max(steps) + 1)]
+    assert all(same(fresh.batch(step), batches[step]) for step in reversed(steps))
+    assert not same(batches[0], batches[1])
+    assert not same(make_sampler(**changes, seed=2).batch(0), batches[0])
+
+
+def test_rows_of_a_batch_are_its_segments() -> None:
+    batch = make_sampler(byte_dropout=0.3).batch(0)
+    halves = [batch.rows(slice(0, 3)), batch.rows(slice(3, 8))]
+    for whole, *parts in zip(arrays(batch), *map(arrays, halves), strict=True):
+        assert np.array_equal(np.concatenate(parts, axis=min(whole.ndim - 1, 1)), whole)
+
+
+def test_byte_dropout_hides_exactly_the_hashes_that_hold_a_dropped_byte() -> None:
+    """Against a slow look at each byte; of a unit longer than WIDTH, bytes that are not seen cannot be dropped."""
+    sampler = make_sampler(unannotated(NATURAL), byte_dropout=0.2)
+    words = {}
+    units = cut_units(NATURAL)
+    for place, start in enumerate(units.starts.tolist()):
+        words[int(units.hashes[place, 0]) % MODEL.table_rows] = NATURAL[start : units.ends[place]].decode()
+    seen, hidden = 0, 0
+    for step in range(40):
+        batch = sampler.batch(step)
+        for column, length in enumerate(batch.lengths.tolist()):
+            for place in range(length):
+                word = words[int(batch.units.rows[place, column, 0])]
+                symbols = batch.units.symbols[place, column].tolist()
+                dropped = {i for i, symbol in enumerate(symbols) if symbol == DROP}
+                size = len(word.encode())
+                if size > WIDTH:
+                    dropped = {i if i < WIDTH // 2 else i + size - WIDTH for i in dropped}
+                hashed = [range(size)] * WHOLE
+                hashed += [range(len(word[:count].encode())) for count in PREFIXES]
+                hashed += [range(size - len(word[-count:].encode()), size) for count in SUFFIXES]
+                expected = [dropped.isdisjoint(places) for places in hashed]
+                assert batch.shown[place, column].tolist() == expected
+                seen, hidden = seen + sum(expected), hidden + HASHES - sum(expected)
+    assert min(seen, hidden) > 1000
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.4])
+def test_dropout_hides_about_as_much_as_asked_for(rate: float) -> None:
+    members = unannotated(NATURAL)
+    kinds = {"byte_dropout": 0, "unit_dropout": 0, "hash_dropout": 0}
+    shares = {}
+    for kind in kinds:
+        batches = [make_sampler(members, **{**kinds, kind: rate}).batch(step) for step in range(40)]
+        symbols = np.concatenate([b.units.symbols[b.units.words >= 0] for b in batches])
+        shown = np.concatenate([b.shown[b.units.words >= 0] for b in batches])
+        shares[kind] = ((symbols == DROP).sum() / (symbols != PAD).sum(), 1 - shown.mean())
+        if kind == "unit_dropout":
+            gone = ((symbols == DROP) | (symbols == PAD)).all(axis=1)
+            assert (shown[~gone].all(), shown[gone].any()) == (True, False)
+    assert shares["byte_dropout"][0] == pytest.approx(rate, rel=0.15)
+    assert shares["unit_dropout"] == pytest.approx((rate, rate), rel=0.3)
+    assert shares["hash_dropout"] == pytest.approx((0, rate), rel=0.15)
+
+
+def test_dropout_leaves_what_is_the_same_word_alone() -> None:
+    batch = make_sampler(unannotated(b"Rom rom Ulm " * 9), byte_dropout=0.5).batch(0)
+    for column, length in enumerate(batch.lengths.tolist()):
+        lower = {0: [], 1: []}
+        for word, row in zip(
+            batch.units.words[:length, column], batch.units.rows[:length, column, LOWERED], strict=True
+        ):
+            lower[int(word)].append(int(row))
+        assert all(len(set(rows)) <= 1 for rows in lower.values())
+
+
+def test_labels_that_a_corpus_does_not_annotate_are_free_in_its_segments_only() -> None:
+    people = annotate([Document(b"Ana saw Rom.", {"entities": [Span(0, 3, "PER")]})])
+    places = annotate([Document(b"Bo saw Ulm.", {"entities": [Span(7, 10, "LOC")], "tokens": []})])
+    sampler = make_sampler(people + places)
+    first = int(cut_units(b"Ana").hashes[0, 0]) % MODEL.table_rows
+    kinds = set()
+    for step in range(5):
+        batch = sampler.batch(step)
+        assert batch.free is not None
+        for column in range(TRAIN.batch_size):
+            names = {meaning for meaning, free in zip(sampler.tags.meanings(), batch.free[column], strict=True) if free}
+            length = batch.lengths[column]
+            if first in batch.units.rows[:, column, 0]:
+                assert names == {("entities", "B-LOC"), ("entities", "I-LOC")}
+                assert (batch.gold["tokens"][:, column] == IGNORED).all()  # the task is not annotated at all
+            else:
+                tokens = {("tokens", f"{place}-{label}") for label in corpus.LABELS["tokens"] for place in "BI"}
+                assert names == {("entities", "B-PER"), ("entities", "I-PER")} | tokens
+                assert (batch.gold["tokens"][:length, column] == 0).all()
+            kinds.add(len(names))
+    assert kinds == {2, 8}
+
+
+def test_units_of_spans_that_no_tags_can_tell_are_ignored_and_counted() -> None:
+    members = annotate([Document(b"Ana saw Rom", {"entities": [Span(1, 3, "PER"), Span(8, 11, "LOC")]})])
+    sampler = make_sampler(members)
+    assert sampler.untold == 1
+    batch = sampler.batch(0)
+    found = {tuple(batch.gold["entities"][: batch.lengths[column], column].tolist()) for column in range(8)}
+    assert found == {(IGNORED, 0, 1)}
+
+
+def test_balance_draws_small_corpora_more_often() -> None:
+    small = annotate([Document(b"a " * 8, {"entities": []})])
+    large = annotate([Document(b"b " * 800, {"entities": []})])
+    row = int(cut_units(b"a").hashes[0, 0]) % MODEL.table_rows
+    shares = []
+    for balance in (0, 0.5):
+        batches = [make_sampler(small + large, balance=balance).batch(step) for step in range(60)]
+        shares.append(np.mean(np.concatenate([b.units.rows[0, :, 0] == row for b in batches])))
+    assert shares[0] == pytest.approx(1 / 101, abs=0.015)
+    assert shares[1] == pytest.approx(1 / 11, abs=0.04)
+
+
+def test_documents_without_annotation_or_units_are_left_out() -> None:
+    members = annotate([Document(b"no task", {}), Document(b" \n", {"entities": []}), Document(b"x", {"entities": []})])
+    assert len(make_sampler(members).sources) == 1
