@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bytespan.config import ModelConfig
 from bytespan.neural.export import export_package
 from bytespan.package import Provenance
 from bytespan.spans import Document
-from networks import random_generator
+from networks import random_generator, random_parallel
 
 Found = list[tuple[int, int, str, float]]
 
@@ -125,9 +126,153 @@ class Reader:
         return found
 
 
+UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x2E80, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+BLANK = {
+    *range(0x9, 0xE),
+    *range(0x1C, 0x21),
+    0x85,
+    0xA0,
+    0x1680,
+    *range(0x2000, 0x200B),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+}
+BLANK.add(0x3000)
+MODULUS, B = 1 << 32, 0x9E3779B1
+
+
+def joins(c: str) -> bool:
+    return unicodedata.category(c)[0] in "LNM" and not any(low <= ord(c) <= high for low, high in UNSPACED)
+
+
+def shape(c: str) -> int:
+    kinds = (c.isupper(), c.islower(), c.isdigit(), unicodedata.category(c)[0] == "L", True)
+    return 1 + kinds.index(True)
+
+
+def polynomial(characters: str) -> int:
+    return sum((ord(c) + 1) * pow(B, i, MODULUS) for i, c in enumerate(characters)) % MODULUS
+
+
+def mix(x: int) -> int:
+    x = (x ^ x >> 16) * 0x85EBCA6B % MODULUS
+    x = (x ^ x >> 13) * 0xC2B2AE35 % MODULUS
+    return x ^ x >> 16
+
+
+def hashes(unit: str) -> list[int]:
+    """The ten hashes of a unit, by the table of the page."""
+    lower = "".join(c.lower()[0] for c in unit)
+    shapes = [shape(c) for c in unit]
+    d, n = sum(1 << kind for kind in set(shapes)), min(len(unit), 7)
+    fourth = shapes[0] + 8 * shapes[:2][-1] + 64 * shapes[-1] + 512 * d + 32768 * n
+    values = [polynomial(unit), polynomial(unit), polynomial(lower), fourth]
+    values += [polynomial(unit[:size]) for size in (2, 3, 4)] + [polynomial(lower[-size:]) for size in (2, 3, 4)]
+    return [mix(x ^ j * B % MODULUS) for j, x in enumerate(values, 1)]
+
+
+class UnitReader(Reader):
+    """The same for a parallel decoder."""
+
+    def tag(self, data: bytes, task: str) -> Found:
+        """The spans of a document, from the kept units of overlapping segments."""
+        units = self.units(data)
+        scores = [row for a, b, c, d in self.segments(units) for row in self.score(data, units, a, b)[c - a : d - a]]
+        column = 0
+        for own, labels in self.labels.items():
+            if own == task:
+                break
+            column += 2 * len(labels) + 1
+        logs = [row[column : column + 2 * len(self.labels[task]) + 1].astype(np.float64) for row in scores]
+        return self.spans(units, [row - np.logaddexp.reduce(row) for row in logs], task)
+
+    def units(self, data: bytes) -> list[tuple[int, int, str, int]]:
+        """(first byte, byte after, characters, gap) of each unit."""
+        try:
+            characters = [(c, len(c.encode())) for c in data.decode()]
+        except UnicodeDecodeError:
+            characters = [(chr(value), 1) for value in data]
+        found: list[tuple[int, int, str, int]] = []
+        offset, lines, open_ = 0, 2, False
+        for c, size in characters:
+            if ord(c) in BLANK:
+                lines += c == "\n"
+                open_ = False
+            elif open_ and joins(c):
+                first, _, word, gap = found[-1]
+                found[-1] = (first, offset + size, word + c, gap)
+            else:
+                is_behind = bool(found) and found[-1][1] == offset
+                found.append((offset, offset + size, c, 3 if not found else 0 if is_behind else 1 + min(lines, 2)))
+                lines, open_ = 0, joins(c)
+            offset += size
+        return found
+
+    def segments(self, units: list[tuple[int, int, str, int]]) -> list[tuple[int, int, int, int]]:
+        """(first, after, first kept, after the last kept) of each segment."""
+        m, c = self.k // 8, 0
+        found = []
+        while c < len(units):
+            a = c if c == 0 else next(i for i, unit in enumerate(units) if unit[0] >= units[c][0] - m)
+            b = max(sum(end <= units[a][0] + self.k for _, end, _, _ in units), c + 1)
+            d = b if b == len(units) else max(sum(end <= units[b - 1][1] - m for _, end, _, _ in units), c + 1)
+            found.append((a, b, c, d))
+            c = d
+        return found
+
+    def score(self, data: bytes, units: list[tuple[int, int, str, int]], a: int, b: int) -> np.ndarray:
+        """(units, V) scores of one segment."""
+        rows = [hashes(word) for _, _, word, _ in units[a:b]]
+        pieces = [data[first:end] for first, end, _, _ in units[a:b]]
+        pieces = [piece if len(piece) <= 16 else piece[:8] + piece[-8:] for piece in pieces]
+        known = sorted({row[2] for row in rows})
+        feeds = {
+            "rows": np.array(rows)[:, None] % self.config["model"]["table_rows"],
+            "symbols": np.array([[*piece, *[257] * (16 - len(piece))] for piece in pieces])[:, None],
+            "gaps": np.array([gap for _, _, _, gap in units[a:b]])[:, None],
+            "words": np.array([known.index(row[2]) for row in rows])[:, None],
+            "lengths": np.array([b - a], np.int32),
+        }
+        return np.asarray(self.session.run(["scores"], feeds)[0])[:, 0]
+
+    def spans(self, units: list[tuple[int, int, str, int]], logs: list[np.ndarray], task: str) -> Found:
+        """The most likely possible tags, as spans: for each tag, the best sequence that ends with it."""
+        best: list[tuple[float, list[int]]] = []
+        for row in logs:
+            ways = []
+            for tag, log in enumerate(row.tolist()):
+                befores = best if tag == 0 or tag % 2 else [item for item in best if item[1][-1] in (tag, tag - 1)]
+                start = (0.0, []) if not best and (tag == 0 or tag % 2) else (-np.inf, [0])
+                total, tags = max(befores, key=lambda item: item[0], default=start)
+                ways.append((total + log, [*tags, tag]))
+            best = ways
+        tags = max(best, key=lambda item: item[0])[1] if best else []
+        found: Found = []
+        for (first, end, _, _), tag, row in zip(units, tags, logs, strict=True):
+            p = float(np.exp(row[tag]))
+            if tag % 2:
+                found.append((first, end, self.labels[task][tag // 2], p))
+            elif tag:
+                begun = found.pop()
+                found.append((begun[0], end, begun[2], begun[3] * p))
+        return found
+
+
 def count_same_spans(path: Path, texts: list[bytes]) -> int:
     """How many spans were compared, and found to be equal."""
-    reader, tagger = Reader(path), bytespan.load(path)
+    tagger = bytespan.load(path)
+    reader = Reader(path)
+    if reader.config["model"]["decoder"] == "parallel":
+        reader = UnitReader(path)
     documents = [tagger(data) for data in texts]
     for data, document in zip(texts, documents, strict=True):
         for task, spans in document.spans.items():
@@ -163,3 +308,36 @@ def test_second_reader_runs_every_variant(
         export_package(model, tmp_path / "model", provenance=Provenance("random"), precision="fp32")
         count += count_same_spans(tmp_path / "model", texts)
     assert count > 5
+
+
+def test_second_reader_finds_what_a_parallel_tagger_finds(
+    tiny_parallel_package: Path, tiny_documents: list[Document]
+) -> None:
+    texts = [document.data * times for document in tiny_documents for times in (1, 4)]
+    assert count_same_spans(tiny_parallel_package, [*texts, b"", b" \n"]) > 100
+
+
+@pytest.mark.parametrize(("layers", "segment_length"), [(1, 30), (2, 24), (3, 1024)])
+def test_second_reader_runs_every_parallel_variant(layers: int, segment_length: int, tmp_path: Path) -> None:
+    config = ModelConfig(
+        "parallel", segment_length, layers, units=8, embedding=6, table_rows=97, table_width=4, kernels=8, unit_width=12
+    )
+    texts = [
+        "日本語 text, über 60 bytes long; 😀😀😀 and so on\n\nSTRASSE straße Strasse İstanbul istanbul".encode(),
+        "ภาษาไทย नमस्ते\u00a0العربية\u2028e\u0301a x² ½ Ⅷ ǅ".encode(),
+        b"Donaudampfschifffahrtsgesellschaftskapitaen, then\n a line \n\n and a paragraph of words " * 3,
+        b"\xff\x80\x80\x80\x80abc \xc3",
+        b"short",
+    ]
+    count = 0
+    for seed in range(2):
+        model = random_parallel(config, {"tokens": ("A", "B"), "entities": ("C",)}, seed=seed)
+        export_package(model, tmp_path / "model", provenance=Provenance("random"), precision="fp32")
+        count += count_same_spans(tmp_path / "model", texts)
+    assert count > 25
+
+
+def test_hashes_on_the_page_are_those_of_the_reader() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "format.md").read_text(encoding="utf-8")
+    for unit in ("a", "Straße"):
+        assert f"{', '.join(map(str, hashes(unit)[:4]))}" in page

@@ -75,7 +75,7 @@ class TagSets:
     def decode(self, tags: Ints, scores: Floats, units: Units, task: str) -> list[Span]:
         """The spans that possible tags (U,) stand for; `scores` (U,) are the tags' log-probabilities.
 
-        A span's own score is the probability of its tags, and that of the next unit not to go on with it.
+        A span's own score is the probability of its tags.
         """
         names = self.labels[task]
         firsts = np.flatnonzero(tags % 2 == 1)
