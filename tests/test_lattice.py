@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bytespan.errors import LabelError
-from bytespan.lattice import OUTSIDE, TagSets, best_tags, unit_windows
+from bytespan.lattice import OUTSIDE, TagSets, _viterbi, best_tags, unit_windows
 from bytespan.spans import Span
 from bytespan.units import cut_units
 from strategies import texts
@@ -110,6 +110,19 @@ def test_best_tags_score_as_much_as_any_possible_tags(scores: np.ndarray) -> Non
     possible = [tags for tags in itertools.product(range(count), repeat=steps) if is_possible(tags)]
     best = max(sum(scores[t, tag] for t, tag in enumerate(tags)) for tags in possible)
     assert scores[np.arange(steps), found].sum() == best
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 3), st.floats(0, 4))
+def test_best_tags_of_a_long_text_are_those_of_one_search_over_it(
+    seed: int, steps: int, labels: int, lift: float
+) -> None:
+    """With B lifted above I by more or less, so that few or many units stand apart."""
+    scores = np.random.default_rng(seed).normal(size=(steps, 2 * labels + 1)).astype(np.float32)
+    scores[:, 1::2] += np.float32(lift)
+    found = best_tags(scores)
+    assert is_possible(tuple(found.tolist()))
+    whole = [scores[np.arange(steps), tags].sum(dtype=np.float64) for tags in (found, _viterbi(scores))]
+    assert whole[0] == pytest.approx(whole[1])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 2))

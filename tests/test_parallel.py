@@ -1,5 +1,6 @@
 """From bytes to spans by units: whatever comes together, each document gets its own spans."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -8,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytespan.config import ModelConfig
-from bytespan.lattice import TagSets
+from bytespan.lattice import TagSets, unit_windows
 from bytespan.parallel import BATCH_UNITS, predict_by_units
 from bytespan.spans import Span
-from bytespan.units import UnitBatch, cut_units
+from bytespan.units import UnitBatch, collate_units, cut_units
 from strategies import texts
 
 inputs = texts.map(str.encode) | st.binary(max_size=30)
@@ -79,6 +80,55 @@ def test_batches_hold_windows_of_like_length_and_no_more_than_they_may() -> None
     predict_by_units(model, [b"a b c d e f g h " * 3000, b"a", b"b c"], tasks=("tokens",))
     assert all(steps * count <= BATCH_UNITS for steps, count in model.shapes)
     assert len(model.shapes) == pytest.approx(sum(s * c for s, c in model.shapes) / BATCH_UNITS, abs=3)
+
+
+@given(st.text("abcD .\n", max_size=300).map(str.encode), st.integers(10, 60))
+def test_best_tags_are_those_of_the_whole_document_at_once(data: bytes, length: int) -> None:
+    """However they were settled bit by bit as the windows' scores came."""
+    model = Arithmetic()
+    model.config = ModelConfig(decoder="parallel", segment_length=length, table_rows=97)
+    units = cut_units(data)
+    (found,) = predict_by_units(model, [data], tasks=("tokens", "entities"))
+    for task, spans in found.items():
+        columns = model.tags.columns[task]
+        scores = np.zeros((len(units), columns.stop - columns.start), np.float64)
+        for first, last, kept, end in unit_windows(units, length=length):
+            seen = model.score(collate_units([units.slice(first, last)], rows=97))[
+                kept - first : end - first, 0, columns
+            ]
+            scores[kept:end] = seen - np.logaddexp.reduce(seen, axis=1, keepdims=True)
+        tags, untold = model.tags.encode(spans, units, task)
+        assert not untold.any()
+        if len(units):
+            best = most(scores)
+            assert scores[np.arange(len(units)), tags].sum() == pytest.approx(best, abs=1e-3)
+
+
+def most(scores: np.ndarray) -> float:
+    """The highest score of any possible tags, unit by unit: for each tag the best sequence that ends with it."""
+    totals = np.where((np.arange(scores.shape[1]) > 0) & (np.arange(scores.shape[1]) % 2 == 0), -np.inf, scores[0])
+    for row in scores[1:]:
+        before = [max(totals[tag - 1 : tag + 1]) if tag and tag % 2 == 0 else max(totals) for tag in range(len(totals))]
+        totals = row + np.array(before)
+    return float(max(totals))
+
+
+def test_memory_does_not_grow_with_a_documents_scores() -> None:
+    """With 401 tags a unit, all scores of this text would take 96 MB."""
+
+    class Wide(Arithmetic):
+        tags = TagSets({"tokens": tuple(map(str, range(200)))})
+        config = ModelConfig(decoder="parallel", segment_length=1024, table_rows=97)
+
+        def score(self, batch: UnitBatch) -> np.ndarray:
+            return np.zeros((*batch.gaps.shape, self.tags.size), np.float32)
+
+    data = b"a b " * 30_000
+    tracemalloc.start()
+    predict_by_units(Wide(), [data], tasks=("tokens",))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 70_000_000
 
 
 class Recogniser(Arithmetic):

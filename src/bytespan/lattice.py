@@ -93,16 +93,31 @@ def best_tags(scores: Floats) -> Ints:
     """(U,) the possible tags of one task with the highest sum of scores (U, N), ruling out only impossible ones.
 
     Impossible is an I whose unit before is neither B nor I of the same label. Where every unit's best tag makes a
-    possible sequence, that is it; the Viterbi algorithm runs only where it is not.
+    possible sequence, that is it; the Viterbi algorithm runs only where it is not, between two units that stand apart.
     """
     tags: Ints = scores.argmax(axis=1)
     before = np.append(OUTSIDE, tags[:-1])[: len(tags)]
-    broken = (tags % 2 == 0) & (tags != OUTSIDE) & (before != tags) & (before != tags - 1)
-    return _viterbi(scores) if broken.any() else tags
+    broken = np.flatnonzero((tags % 2 == 0) & (tags != OUTSIDE) & (before != tags) & (before != tags - 1))
+    if len(broken):
+        edges = np.append(np.flatnonzero(stand_apart(scores)), len(tags))
+        for i in np.unique(np.searchsorted(edges, broken, side="right")).tolist():
+            first, last = int(edges[i - 1]) if i else 0, int(edges[i])
+            tags[first:last] = _viterbi(scores[first:last])
+    return tags
+
+
+def stand_apart(scores: Floats) -> NDArray[np.bool_]:
+    """(U,) units whose best tags, and those of all units behind, do not depend on the units before, nor these on them.
+
+    There every I scores at most what its B does: any sequence that goes on with a span is no better than the one that
+    begins another instead, and that one is possible behind anything.
+    """
+    apart: NDArray[np.bool_] = np.logical_and.reduce(scores[:, 2::2] <= scores[:, 1::2], axis=1)
+    return apart
 
 
 def _viterbi(scores: Floats) -> Ints:
-    """(T,) the best possible tags of one segment, scores (T, N)."""
+    """(T,) the best possible tags of units in a row, scores (T, N)."""
     steps, count = scores.shape
     total = scores[0].astype(np.float64)
     total[2::2] = -np.inf

@@ -4,14 +4,16 @@ This room knows neither torch nor ONNX Runtime. Both wings offer a `UnitModel`, 
 training and the tagger of a user come from the very same steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
-from bytespan.lattice import TagSets, best_tags, unit_windows
+from bytespan.lattice import TagSets, best_tags, stand_apart, unit_windows
 from bytespan.spans import Span
 from bytespan.units import UnitBatch, Units, collate_units, cut_units
 
@@ -19,6 +21,12 @@ Floats = NDArray[np.float32]
 
 BATCH_UNITS = 4096
 """Units in a batch, padding counted, so that its arrays stay within a few megabytes."""
+
+ROUND_UNITS = 4 * BATCH_UNITS
+"""Units whose scores are held at a time, about; of those before them only the best tags are kept."""
+
+Window = tuple[int, int, int, int, int]
+"""(document, first unit, last unit, first kept, last kept), each half-open."""
 
 
 class UnitModel(Protocol):
@@ -43,35 +51,70 @@ def predict_by_units(model: UnitModel, data: Sequence[bytes], *, tasks: Sequence
     does not depend on which documents come together.
     """
     documents = [cut_units(item) for item in data]
-    scores = [np.zeros((len(units), model.tags.size), np.float32) for units in documents]
     windows = [
         (number, *window)
         for number, units in enumerate(documents)
         for window in unit_windows(units, length=model.config.segment_length)
     ]
-    windows.sort(key=lambda window: window[2] - window[1])
-    for group in _batches(windows):
-        segments = [documents[number].slice(first, last) for number, first, last, _, _ in group]
-        found = model.score(collate_units(segments, rows=model.config.table_rows))
-        for column, (number, first, _, kept, end) in enumerate(group):
-            scores[number][kept:end] = found[kept - first : end - first, column]
+    found = [{task: _Tags(len(units)) for task in tasks} for units in documents]
+    for group in _rounds(windows):
+        for (number, *_), scores in zip(group, _score_windows(model, documents, group), strict=True):
+            for task, tags in found[number].items():
+                tags.add(scores[:, model.tags.columns[task]])
     return [
-        {task: _best_spans(model.tags, task, columns, units) for task in tasks}
-        for units, columns in zip(documents, scores, strict=True)
+        {task: model.tags.decode(tags.best, tags.logs, units, task) for task, tags in members.items()}
+        for units, members in zip(documents, found, strict=True)
     ]
 
 
-def _best_spans(tags: TagSets, task: str, scores: Floats, units: Units) -> list[Span]:
-    if not len(units):
-        return []
-    logs = _log_softmax(scores[:, tags.columns[task]])
-    best = best_tags(logs)
-    return tags.decode(best, np.take_along_axis(logs, best[:, None], axis=1)[:, 0], units, task)
+class _Tags:
+    """The best tags of a document's units for one task, settled as the scores come in."""
+
+    def __init__(self, units: int) -> None:
+        self.best = np.zeros(units, np.int64)
+        """(U,)"""
+        self.logs = np.zeros(units, np.float32)
+        """(U,) their log-probabilities."""
+        self._settled = 0
+        self._waiting: list[Floats] = []
+        """Log-probabilities (n, N) of units whose best tags may still depend on what follows."""
+
+    def add(self, scores: Floats) -> None:
+        """Take the scores (n, N) of the next units."""
+        logs = np.concatenate([*self._waiting, _log_softmax(scores)])
+        is_last = self._settled + len(logs) == len(self.best)
+        count = len(logs) if is_last else int(np.flatnonzero(stand_apart(logs)).max(initial=0))
+        if count:
+            place = slice(self._settled, self._settled + count)
+            self.best[place] = tags = best_tags(logs[:count])
+            self.logs[place] = np.take_along_axis(logs[:count], tags[:, None], axis=1)[:, 0]
+            self._settled += count
+        self._waiting = [logs[count:]]
 
 
-def _batches(windows: list[tuple[int, int, int, int, int]]) -> list[list[tuple[int, int, int, int, int]]]:
+def _score_windows(model: UnitModel, documents: Sequence[Units], windows: Sequence[Window]) -> list[Floats]:
+    """Of each window the scores (n, V) of the units that it keeps."""
+    found: dict[Window, Floats] = {}
+    for batch in _batches(sorted(windows, key=lambda window: window[2] - window[1])):
+        segments = [documents[number].slice(first, last) for number, first, last, _, _ in batch]
+        scores = model.score(collate_units(segments, rows=model.config.table_rows))
+        for column, window in enumerate(batch):
+            _, first, _, kept, end = window
+            found[window] = scores[kept - first : end - first, column]
+    return [found[window] for window in windows]
+
+
+def _rounds(windows: Sequence[Window]) -> Iterator[list[Window]]:
+    """The windows, in order, in groups of about ROUND_UNITS units."""
+    sizes = np.array([last - first for _, first, last, _, _ in windows], np.int64)
+    numbers = np.cumsum(sizes) // ROUND_UNITS
+    for _, members in groupby(zip(numbers.tolist(), windows, strict=True), key=itemgetter(0)):
+        yield [window for _, window in members]
+
+
+def _batches(windows: Sequence[Window]) -> list[list[Window]]:
     """Windows, shortest first, in batches of about BATCH_UNITS units with padding."""
-    batches: list[list[tuple[int, int, int, int, int]]] = []
+    batches: list[list[Window]] = []
     for window in windows:
         size = window[2] - window[1]
         if not batches or (len(batches[-1]) + 1) * size > BATCH_UNITS:
