@@ -93,7 +93,7 @@ def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[train]\nbatchsize = 3", "unknown setting train.batchsize; did you mean 'batch_size'?"),
-        ("[model]\nqqqq = 3", "unknown setting model.qqqq; known are segment_length, layers"),
+        ("[model]\nqqqq = 3", "unknown setting model.qqqq; known are decoder, segment_length"),
         ("[modell]\nunits = 3", "unknown table [modell]; did you mean 'model'?"),
         ("[model]\nunits = '320'", "model.units must be int, got '320'"),
         ("[model]\nunits = true", "model.units must be int, got True"),

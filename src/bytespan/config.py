@@ -37,7 +37,7 @@ class ModelConfig:
     decoder: str = "generator"
     """"generator", the paper's, writes spans symbol by symbol; "parallel" scores all spans of a segment at once."""
     segment_length: int = 60
-    """k: bytes in a segment."""
+    """k: bytes in a segment; in the parallel decoder at use, no weight depends on it."""
     layers: int = 4
     """Stacked LSTM layers (paper: 1 to 4 compared)."""
     units: int = 320
@@ -74,8 +74,10 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How a model is trained. Defaults suit the parallel decoder; recipes/conll-paper.toml has what suits the generator,
-    recipes/conll-paper-sgd.toml what the paper did."""
+    """How a model is trained. Defaults suit the parallel decoder.
+
+    recipes/conll-paper.toml has what suits the generator, recipes/conll-paper-sgd.toml what the paper did.
+    """
 
     steps: int = 6000
     """Optimizer steps."""
@@ -114,6 +116,8 @@ class TrainConfig:
     """Generator: bytes in the first segments of a training; from there the length grows evenly up to the model's."""
     growth_steps: int = 0
     """Steps over which segments grow from `first_length` to full length, and both dropouts from 0 to their rates."""
+    segment_bytes: int = 1024
+    """Parallel: most bytes in a training segment; at use longer ones, `model.segment_length`, find more."""
     short_fraction: float = 0.05
     """Fraction of segments (generator: of batches) that are shorter, so that short texts are known too."""
     span_fraction: float = 0.0
@@ -134,7 +138,8 @@ class TrainConfig:
     """Stop after this many development scores without a better one; None never stops early."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "first_length", "dev_every", "dev_bytes", "checkpoint_every"):
+        counts = ("steps", "batch_size", "first_length", "segment_bytes", "dev_every", "dev_bytes", "checkpoint_every")
+        for name in counts:
             _require(getattr(self, name) >= 1, f"train.{name} must be at least 1, got {getattr(self, name)}")
         for name in ("halve_every", "patience"):
             value = getattr(self, name)
@@ -180,7 +185,7 @@ class Recipe:
 PRESETS: Mapping[str, ModelConfig] = {
     "paper": ModelConfig(),
     "paper-1m": ModelConfig(layers=1),
-    "parallel": ModelConfig(decoder="parallel", segment_length=1024, layers=2, units=160, embedding=48),
+    "parallel": ModelConfig(decoder="parallel", segment_length=4096, layers=2, units=160, embedding=48),
     "tiny": ModelConfig(layers=1, units=16, embedding=16, segment_length=30),
 }
 """Named shapes. The paper gives both 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer."""

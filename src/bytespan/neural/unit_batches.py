@@ -121,7 +121,7 @@ class UnitSampler:
         source = self.sources[owner]
         units = source.units
         at = int(rng.integers(len(units)))
-        length = self.model.segment_length
+        length = min(self.train.segment_bytes, self.model.segment_length)
         if rng.random() < self.train.short_fraction:
             length = int(rng.integers(1, length + 1))
         first_byte = int(units.starts[at]) - int(rng.integers(length))
