@@ -109,7 +109,7 @@ def recipe_of(experiment: Experiment) -> Recipe:
     if experiment.corpora:
         recipe = choose_corpora(recipe, experiment.corpora)
     steps = experiment.steps
-    settings = {} if steps is None else {"steps": steps, "decay_steps": steps, "dev_every": steps // 4}
+    settings = {} if steps is None else {"steps": steps, "dev_every": steps // 4}
     changes = [f"train.{key}={value}" for key, value in settings.items()]
     return override(recipe, [*changes, f"train.seed={experiment.seed}", *experiment.settings])
 
