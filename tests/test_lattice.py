@@ -116,9 +116,10 @@ def test_best_tags_score_as_much_as_any_possible_tags(scores: np.ndarray) -> Non
 def test_best_tags_of_a_long_text_are_those_of_one_search_over_it(
     seed: int, steps: int, labels: int, lift: float
 ) -> None:
-    """With B lifted above I by more or less, so that few or many units stand apart."""
+    """With B and O lifted above I by more or less, so that few or many units stand apart."""
     scores = np.random.default_rng(seed).normal(size=(steps, 2 * labels + 1)).astype(np.float32)
-    scores[:, 1::2] += np.float32(lift)
+    scores[:, 1::2] += np.float32(lift / 2)
+    scores[:, 0] += np.float32(lift)
     found = best_tags(scores)
     assert is_possible(tuple(found.tolist()))
     whole = [scores[np.arange(steps), tags].sum(dtype=np.float64) for tags in (found, _viterbi(scores))]

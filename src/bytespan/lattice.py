@@ -101,19 +101,25 @@ def best_tags(scores: Floats) -> Ints:
     if len(broken):
         edges = np.append(np.flatnonzero(stand_apart(scores)), len(tags))
         for i in np.unique(np.searchsorted(edges, broken, side="right")).tolist():
-            first, last = int(edges[i - 1]) if i else 0, int(edges[i])
-            tags[first:last] = _viterbi(scores[first:last])
+            tags[edges[i - 1] : edges[i]] = _viterbi(scores[edges[i - 1] : edges[i]])
     return tags
 
 
 def stand_apart(scores: Floats) -> NDArray[np.bool_]:
-    """(U,) units whose best tags, and those of all units behind, do not depend on the units before, nor these on them.
+    """(U,) units before which the best tags can be cut: those before and those from there on do not depend on others.
 
-    There every I scores at most what its B does: any sequence that goes on with a span is no better than the one that
-    begins another instead, and that one is possible behind anything.
+    That is so where no I can be worth it. Let a sequence go on with a span of label X there. Beginning another span
+    instead costs the I less the B of X, and is possible behind anything. In return the unit before need be no part of
+    X: its O or a B will do, which gain their score less that of X. Where for no X the cost is above the gain, some best
+    sequence has a cut. The first unit always stands apart.
     """
-    apart: NDArray[np.bool_] = np.logical_and.reduce(scores[:, 2::2] <= scores[:, 1::2], axis=1)
-    return apart
+    begins, goes_on = scores[:, 1::2], scores[:, 2::2]
+    costs = goes_on[1:] - begins[1:]
+    free = np.maximum(scores[:, 0], begins.max(axis=1))
+    gains = free[:-1, None] - np.maximum(begins, goes_on)[:-1]
+    result = np.ones(len(scores), np.bool_)
+    result[1:] = np.logical_and.reduce(costs <= gains, axis=1)
+    return result
 
 
 def _viterbi(scores: Floats) -> Ints:

@@ -77,19 +77,25 @@ class _Tags:
         """(U,) their log-probabilities."""
         self._settled = 0
         self._waiting: list[Floats] = []
-        """Log-probabilities (n, N) of units whose best tags may still depend on what follows."""
+        """Log-probabilities (n, N) of the units next to be settled, whose best tags may depend on what follows."""
 
     def add(self, scores: Floats) -> None:
-        """Take the scores (n, N) of the next units."""
-        logs = np.concatenate([*self._waiting, _log_softmax(scores)])
-        is_last = self._settled + len(logs) == len(self.best)
-        count = len(logs) if is_last else int(np.flatnonzero(stand_apart(logs)).max(initial=0))
-        if count:
-            place = slice(self._settled, self._settled + count)
-            self.best[place] = tags = best_tags(logs[:count])
-            self.logs[place] = np.take_along_axis(logs[:count], tags[:, None], axis=1)[:, 0]
-            self._settled += count
-        self._waiting = [logs[count:]]
+        """Take the scores (n, N) of the next units, and settle all units before the last one that stands apart."""
+        logs = _log_softmax(scores)
+        self._waiting.append(logs)
+        is_last = self._settled + sum(map(len, self._waiting)) == len(self.best)
+        cuts = [len(logs)] if is_last else (np.flatnonzero(stand_apart(logs)[1:]) + 1).tolist()
+        for place in cuts[-1:]:
+            self._waiting[-1] = logs[:place]
+            self._settle(np.concatenate(self._waiting))
+            self._waiting = [logs[place:]]
+
+    def _settle(self, logs: Floats) -> None:
+        if len(logs):
+            place = slice(self._settled, self._settled + len(logs))
+            self.best[place] = tags = best_tags(logs)
+            self.logs[place] = np.take_along_axis(logs, tags[:, None], axis=1)[:, 0]
+            self._settled += len(logs)
 
 
 def _score_windows(model: UnitModel, documents: Sequence[Units], windows: Sequence[Window]) -> list[Floats]:
