@@ -174,7 +174,13 @@ CORPORA = (
 
 @pytest.mark.parametrize(
     ("names", "chosen"),
-    [(["en"], [0, 2]), (["pos/en"], [0]), (["ner/ewt"], [2, 3]), (["en_spaced", "el"], [1, 3]), (["el", "pos/el"], [1])],
+    [
+        (["en"], [0, 2]),
+        (["pos/en"], [0]),
+        (["ner/ewt"], [2, 3]),
+        (["en_spaced", "el"], [1, 3]),
+        (["el", "pos/el"], [1]),
+    ],
 )
 def test_corpora_are_chosen_by_name_or_folder_in_the_order_of_the_recipe(names: list[str], chosen: list[int]) -> None:
     assert choose_corpora(Recipe(corpora=CORPORA), names).corpora == tuple(CORPORA[i] for i in chosen)

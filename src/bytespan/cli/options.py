@@ -79,13 +79,16 @@ WholeWords = Annotated[
     bool | None,
     typer.Option(
         "--whole-words/--no-whole-words",
-        help="Begin and end spans only where words do, or anywhere as in the paper.",
+        help="Generator: begin and end spans only where words do, or anywhere as in the paper.",
         show_default="as the model was made",
     ),
 ]
 
 BeamSize = Annotated[
-    int, typer.Option("--beam-size", min=1, metavar="N", help="Symbol sequences searched at a time; 1 is greedy.")
+    int,
+    typer.Option(
+        "--beam-size", min=1, metavar="N", help="Generator: symbol sequences searched at a time; 1 is greedy."
+    ),
 ]
 
 GoldFormat = Annotated[
