@@ -146,12 +146,25 @@ def test_run_without_annotated_documents_is_refused(data: Path) -> None:
         next(run_training(nothing, data / "run", data=Path()))
 
 
-def test_corpus_gets_natural_spacing_where_the_recipe_asks_for_it(data: Path) -> None:
+def test_corpus_is_trained_on_with_natural_spacing_too_where_the_recipe_asks_for_it(data: Path) -> None:
     (data / "spaced.conll").write_text("Ana B-PER\n, O\nBo B-PER\n\n")
     corpora = [CorpusConfig(train=("spaced.conll",), natural=natural) for natural in (False, True)]
-    spaced, natural = (read_corpora([corpus], data=data, dev_bytes=100).train[0] for corpus in corpora)
-    assert (spaced.text, natural.text) == ("Ana , Bo", "Ana, Bo")
-    assert [entity.text for entity in natural.entities] == ["Ana", "Bo"]
+    spaced, both = ([member.document for member in read_corpora([c], data=data, dev_bytes=9).train] for c in corpora)
+    assert [document.text for document in spaced] == ["Ana , Bo"]
+    assert [document.text for document in both] == ["Ana , Bo", "Ana, Bo"]
+    assert [entity.text for entity in both[1].entities] == ["Ana", "Bo"]
+
+
+def test_sentences_of_a_test_file_are_cut_out_of_the_training_text(data: Path) -> None:
+    rows = [f"{word} B-PER\nlives O\nin O\n{word}town O\nand O\nlikes O\nit O\n\n" for word in ("Ana", "Bo", "Cy")]
+    (data / "all.conll").write_text("".join(rows))
+    (data / "tested.conll").write_text(rows[1])
+    corpus = CorpusConfig(train=("all.conll",), without=("tested.conll",))
+    members = read_corpora([corpus], data=data, dev_bytes=9).train
+    assert [member.document.text.strip() for member in members] == [
+        "Ana lives in Anatown and likes it", "Cy lives in Cytown and likes it",
+    ]  # fmt: skip
+    assert [member.document.entities[0].text for member in members] == ["Ana", "Cy"]
 
 
 def test_curves_name_every_corpus_and_need_a_runs_log(data: Path) -> None:
