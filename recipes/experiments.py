@@ -74,7 +74,7 @@ CONLL_STEPS = 8000
 """Steps of a training on one of the four CoNLL languages: together they take as many as all in one model."""
 
 EXPERIMENTS = (
-    Experiment("conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", with_weights=True),
+    Experiment("conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", precision="int8"),
     *(Experiment(f"conll-{name}", "conll-parallel", (name,), steps=CONLL_STEPS) for name in ("en", "de", "es", "nl")),
     *(Experiment(f"conll-en-seed{i}", "conll-parallel", ("en",), seed=i, steps=CONLL_STEPS) for i in (2, 3)),
     Experiment("conll-en-1000", "conll-parallel", ("en",), sentences=1000, steps=2000),
