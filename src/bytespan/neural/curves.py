@@ -25,7 +25,7 @@ def draw_curves(run: Path) -> Path:
 
     steps, scores = read_rows(run / "log.csv", STEP_COLUMNS), read_rows(run / "dev.csv", DEV_COLUMNS)
     hours = np.cumsum([float(row["step_s"]) for row in steps]) / 3600
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(13, 4.5), layout="constrained")
     loss_axes, dev_axes = figure.subplots(1, 2)
     loss = _smooth(np.array([float(row["loss"]) for row in steps]))
     loss_axes.plot(hours[len(hours) - len(loss) :], loss, color="black")
@@ -42,7 +42,7 @@ def draw_curves(run: Path) -> Path:
     for axes in (loss_axes, dev_axes):
         axes.grid(alpha=0.3)
     if rows:
-        dev_axes.legend(ncols=2, fontsize="small")
+        dev_axes.legend(ncols=1 + len(rows) // 20, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(run / "curves.png", dpi=110)
     return run / "curves.png"
 
