@@ -101,6 +101,7 @@ def write_run_package(
     with_weights: bool,
 ) -> None:
     """Write the package of a run's best checkpoint; with `with_weights` it can be trained on."""
+    from bytespan.neural.batches import WORDS
     from bytespan.neural.checkpoint import load_model
     from bytespan.neural.export import export_package
 
@@ -108,7 +109,7 @@ def write_run_package(
     provenance = provenance_of(
         path.name if path.parent != run else run.name, recipe, scores=scores, precision=precision
     )
-    labels = {task: members for task, members in model.vocabulary.labels.items() if task != "words"}
+    labels = {task: members for task, members in model.vocabulary.labels.items() if task != WORDS}
     note = RESEARCH_ONLY if provenance.licence == "research only" else ""
     card = describe_model(model.config, labels, provenance) + note + LIMITS
     path.parent.mkdir(parents=True, exist_ok=True)

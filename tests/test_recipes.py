@@ -171,3 +171,13 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path) -> None:
     card = (tmp_path / "runs" / "tiny" / "model" / "card.md").read_text(encoding="utf-8")
     assert "| ner/conll/en/test.conll F1 | 1.0000 |" in card
     assert "## Research only" in card
+
+
+def test_the_figures_of_the_readme_are_those_of_the_result_file() -> None:
+    result = json.loads((RECIPES / "results" / "conll-parallel.json").read_text(encoding="utf-8"))
+    f1 = {score["file"]: score["f1"] for score in result["scores"]}
+    quoted = [f"{f1[f'ner/conll/{code}/test.conll']:.1f} in {name}"
+              for code, name in (("en", "English"), ("de", "German"), ("es", "Spanish"), ("nl", "Dutch"))]  # fmt: skip
+    readme = " ".join((RECIPES.parent / "README.md").read_text(encoding="utf-8").split())
+    assert [figure for figure in quoted if figure not in readme] == []
+    assert f"one model of {result['megabytes']:.1f} MB" in readme

@@ -146,7 +146,10 @@ class TrainConfig:
             _require(value is None or value >= 1, f"train.{name} must be at least 1, got {value}")
         for name in ("warmup_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
             _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
-        _require(self.decay_steps is None or self.decay_steps >= 0, "train.decay_steps must be at least 0 or nothing")
+        _require(
+            self.decay_steps is None or self.decay_steps >= 0,
+            f"train.decay_steps must be at least 0, got {self.decay_steps}",
+        )
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
         for name in (*fractions, "span_fraction", "balance"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")

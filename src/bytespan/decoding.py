@@ -95,7 +95,7 @@ def decode_greedily(
             logits = _forbid(logits, fed - vocabulary.first_fed_output, forbidden[:, active], vocabulary)
         best = logits.argmax(axis=1)
         symbols[active, t] = best
-        scores[active, t] = _log_softmax(logits)[np.arange(len(best)), best]
+        scores[active, t] = log_softmax(logits)[np.arange(len(best)), best]
         goes_on = (best != STOP) & (t + 1 < limits[active])
         if needed_from is not None and t >= 2:
             goes_on &= ~_ends_before(symbols[active, t - 2 : t + 1], vocabulary, needed_from[active])
@@ -136,7 +136,7 @@ def decode_by_beam(
         if forbidden is not None:
             rows = np.repeat(forbidden[:, active], size, axis=1)
             logits = _forbid(logits, fed - vocabulary.first_fed_output, rows, vocabulary)
-        gains = _log_softmax(logits).reshape(len(active), size, -1)
+        gains = log_softmax(logits).reshape(len(active), size, -1)
         gains[done[active]] = np.where(np.arange(vocabulary.output_size) == STOP, 0, -np.inf)
         candidates = (totals[active, :, None] + gains).reshape(len(active), -1)
         chosen = np.argsort(-candidates, axis=1, kind="stable")[:, :size]
@@ -287,7 +287,8 @@ def _ends_before(triple: Ints, vocabulary: Vocabulary, bytes_: Ints) -> NDArray[
     return is_span & (start + length < bytes_)
 
 
-def _log_softmax(logits: Floats) -> Floats:
+def log_softmax(logits: Floats) -> Floats:
+    """Log-probabilities of each row's scores."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
+from bytespan.decoding import log_softmax
 from bytespan.lattice import TagSets, best_tags, stand_apart, unit_windows
 from bytespan.spans import Span
 from bytespan.units import UnitBatch, Units, collate_units, cut_units
@@ -81,7 +82,7 @@ class _Tags:
 
     def add(self, scores: Floats) -> None:
         """Take the scores (n, N) of the next units, and settle all units before the last one that stands apart."""
-        logs = _log_softmax(scores)
+        logs = log_softmax(scores)
         self._waiting.append(logs)
         is_last = self._settled + sum(map(len, self._waiting)) == len(self.best)
         cuts = [len(logs)] if is_last else (np.flatnonzero(stand_apart(logs)[1:]) + 1).tolist()
@@ -127,9 +128,3 @@ def _batches(windows: Sequence[Window]) -> list[list[Window]]:
             batches.append([])
         batches[-1].append(window)
     return batches
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return result

@@ -8,9 +8,10 @@ import torch
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import annotate
+from bytespan.neural.batches import IGNORED
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.neural.losses import parallel_losses
-from bytespan.neural.parallel import IGNORED, summed_loss
+from bytespan.neural.parallel import summed_loss
 from bytespan.neural.unit_batches import TaggedBatch, UnitSampler
 from bytespan.spans import Document, Span
 from bytespan.vocabulary import Vocabulary

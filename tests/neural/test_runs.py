@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bytespan.config import CorpusConfig, ModelConfig, Recipe, TrainConfig
+from bytespan.config import PRESETS, CorpusConfig, ModelConfig, Recipe, TrainConfig
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError
 from bytespan.neural.checkpoint import load_model
@@ -174,3 +174,11 @@ def test_curves_name_every_corpus_and_need_a_runs_log(data: Path) -> None:
         csv.writer(stream).writerow(["something", "else"])
     with pytest.raises(ValueError, match="not the log of a run"):
         draw_curves(data / "run")
+
+
+def test_spans_that_the_parallel_decoder_cannot_find_are_told_of(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (data / "inside.jsonl").write_text('{"text": "Hausboot am Ufer", "label": [[0, 4, "X"], [12, 16, "X"]]}\n')
+    model = replace(PRESETS["parallel"], units=4, unit_width=4, table_rows=8, table_width=2, kernels=2)
+    corpora = (CorpusConfig(train=(str(data / "inside.jsonl"),)),)
+    list(run_training(Recipe(model, replace(TRAIN, steps=1), corpora), data / "run", data=Path()))
+    assert "1 units are not trained on: their spans begin or end inside a word" in caplog.text

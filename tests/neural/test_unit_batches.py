@@ -7,8 +7,7 @@ import pytest
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated, annotate
-from bytespan.neural.batches import BATCHES_PER_POOL
-from bytespan.neural.parallel import IGNORED
+from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.neural.unit_batches import TaggedBatch, UnitSampler
 from bytespan.spans import Document, Span
 from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SUFFIXES, WHOLE, WIDTH, cut_units

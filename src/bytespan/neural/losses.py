@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bytespan.config import TrainConfig
-from bytespan.neural import batches
-from bytespan.neural.batches import Batch
+from bytespan.neural.batches import IGNORED, Batch
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.neural.generate import AuxiliaryHead, Generator
-from bytespan.neural.parallel import IGNORED, Parallel, summed_loss
+from bytespan.neural.parallel import Parallel, summed_loss
 from bytespan.neural.unit_batches import TaggedBatch
 
 
@@ -25,13 +24,13 @@ def generator_losses(
     """The mean losses a symbol and a span of the batch, as far as this process's rows make them up."""
     device = next(model.parameters()).device
     part = batch.rows(dropout.rows or slice(None))
-    symbols, ended = (int((array != batches.IGNORED).sum()) for array in (batch.targets, batch.ended))
+    symbols, ended = (int((array != IGNORED).sum()) for array in (batch.targets, batch.ended))
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         inputs, lengths, fed = (_tensor(array, device) for array in (part.inputs, part.lengths, part.fed))
         logits, encoded = model(inputs, lengths, fed, dropout)
     targets = _tensor(part.targets, device).t().flatten()
     loss = torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), targets, ignore_index=batches.IGNORED, reduction="sum"
+        logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="sum"
     ) / symbols  # fmt: skip
     if not (config.auxiliary_weight and ended):
         return loss, torch.zeros((), device=device)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bytespan.config import ModelConfig
 from bytespan.lattice import TagSets
+from bytespan.neural.batches import IGNORED
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.units import GAPS, HASHES, PAD, WIDTH
 from bytespan.vocabulary import Vocabulary
@@ -22,9 +23,6 @@ from bytespan.vocabulary import Vocabulary
 GAP_WIDTH = 8
 KERNEL = 3
 """Bytes that the convolution sees at once."""
-
-IGNORED = -100
-"""Tag of a unit that no loss counts."""
 
 
 class Parallel(nn.Module):

@@ -34,6 +34,7 @@ from bytespan.neural.decoders import new_sampler
 from bytespan.neural.export import export_package
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
+from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import Provenance, recover
 from bytespan.spans import TOKENS, Document
 from bytespan.vocabulary import Vocabulary
@@ -108,6 +109,12 @@ def run_training(
     state = _begin_or_resume(recipe, corpora, output, initial=initial, device=device)
     _warn_of_unknown_labels(state.model.vocabulary, corpora.dev)
     sampler = new_sampler(corpora.train, state.model.vocabulary, recipe.model, recipe.train)
+    if isinstance(sampler, UnitSampler) and sampler.untold:
+        logger.warning(
+            "%d units are not trained on: their spans begin or end inside a word, or overlap, and the parallel decoder "
+            "finds whole words only; if they are many, train a generator (--preset paper-1m)",
+            sampler.untold,
+        )
     records = train(state, sampler, corpora.dev, recipe.train)
     if not is_first_process():
         yield from records

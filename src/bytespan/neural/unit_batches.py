@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
 from bytespan.lattice import TagSets
-from bytespan.neural.batches import BATCHES_PER_POOL
-from bytespan.neural.parallel import IGNORED
+from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units
 from bytespan.vocabulary import DROP, Vocabulary
 
@@ -77,6 +76,7 @@ class UnitSampler:
     ) -> None:
         self.tags, self.model, self.train = TagSets(vocabulary.labels), model, train
         self.untold = 0
+        """Units that no loss counts because a span of theirs does not begin and end where units do."""
         sources = (self._source(member) for member in members if member.document.spans)
         self.sources = [source for source in sources if len(source.units)]
         weights = np.array([len(source.units) * source.weight for source in self.sources])
