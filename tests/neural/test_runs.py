@@ -139,10 +139,13 @@ def test_run_is_not_mixed_with_other_files(data: Path) -> None:
         next(run_training(recipe(data), data, data=Path()))
 
 
-def test_run_without_annotated_documents_is_refused(data: Path) -> None:
-    (data / "plain.jsonl").write_text('{"id": 1, "text": "not annotated"}\n')
-    nothing = Recipe(MODEL, TRAIN, (CorpusConfig(train=(str(data / "plain.jsonl"),)),))
-    with pytest.raises(ConfigError, match="no annotated training document"):
+@pytest.mark.parametrize(
+    ("name", "text"), [("plain.jsonl", '{"id": 1, "text": "not annotated"}\n'), ("outside.conll", "Ana O\nlives O\n\n")]
+)
+def test_run_without_a_single_span_is_refused(data: Path, name: str, text: str) -> None:
+    (data / name).write_text(text)
+    nothing = Recipe(MODEL, TRAIN, (CorpusConfig(train=(str(data / name),)),))
+    with pytest.raises(ConfigError, match="no training document with a span"):
         next(run_training(nothing, data / "run", data=Path()))
 
 

@@ -77,8 +77,8 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))
-    if not any(member.document.spans for member in members):
-        raise ConfigError("no annotated training document: give a [[corpus]] with train = [...], or --train FILE")
+    if not any(labels for member in members for labels in member.labels.values()):
+        raise ConfigError("no training document with a span: give a [[corpus]] with train = [...], or --train FILE")
     return Corpora(tuple(members), tuple(dev))
 
 
