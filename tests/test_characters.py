@@ -15,6 +15,7 @@ from bytespan.characters import (
     OTHER,
     SHAPE_SHIFT,
     UNSPACED,
+    UNSPACED_CODES,
     UPPER,
     lowered,
     properties,
@@ -41,10 +42,11 @@ def test_properties_are_what_python_says_of_each_character(text: str) -> None:
     found = properties(codes_of(text))
     assert len(found) == len(text)
     for character, value in zip(text, found.tolist(), strict=True):
-        unspaced = any(first <= ord(character) <= last for first, last in UNSPACED)
+        unspaced = any(first <= ord(character) <= last for first, last in UNSPACED_CODES)
         is_mark = unicodedata.category(character)[0] == "M"
         assert bool(value & JOINS) == ((character.isalnum() or is_mark) and not unspaced)
         assert bool(value & BLANK) == character.isspace()
+        assert bool(value & UNSPACED) == (unspaced and not character.isspace())
         assert value >> SHAPE_SHIFT == shape_of(character)
 
 

@@ -169,14 +169,19 @@ def mix(x: int) -> int:
     return x ^ x >> 16
 
 
-def hashes(unit: str) -> list[int]:
-    """The ten hashes of a unit, by the table of the page."""
+def unspaced(c: str) -> bool:
+    return any(low <= ord(c) <= high for low, high in UNSPACED) and ord(c) not in BLANK
+
+
+def hashes(unit: str, before: str = "", behind: str = "") -> list[int]:
+    """The ten hashes of a unit between unspaced characters, by the table of the page."""
     lower = "".join(c.lower()[0] for c in unit)
     shapes = [shape(c) for c in unit]
     d, n = sum(1 << kind for kind in set(shapes)), min(len(unit), 7)
     fourth = shapes[0] + 8 * shapes[:2][-1] + 64 * shapes[-1] + 512 * d + 32768 * n
     values = [polynomial(unit), polynomial(unit), polynomial(lower), fourth]
-    values += [polynomial(unit[:size]) for size in (2, 3, 4)] + [polynomial(lower[-size:]) for size in (2, 3, 4)]
+    ahead, back = unit + behind, before + lower
+    values += [polynomial(ahead[:size]) for size in (2, 3, 4)] + [polynomial(back[-size:]) for size in (2, 3, 4)]
     return [mix(x ^ j * B % MODULUS) for j, x in enumerate(values, 1)]
 
 
@@ -229,9 +234,20 @@ class UnitReader(Reader):
             c = d
         return found
 
+    def around(self, units: list[tuple[int, int, str, int]], i: int) -> tuple[str, str]:
+        """The unspaced characters right before and behind a unit that is one itself."""
+        if not unspaced(units[i][2][0]):
+            return "", ""
+        low, high = i, i + 1
+        while low > 0 and units[low][3] == 0 and unspaced(units[low - 1][2][0]):
+            low -= 1
+        while high < len(units) and units[high][3] == 0 and unspaced(units[high][2][0]):
+            high += 1
+        return "".join(word for _, _, word, _ in units[low:i]), "".join(word for _, _, word, _ in units[i + 1 : high])
+
     def score(self, data: bytes, units: list[tuple[int, int, str, int]], a: int, b: int) -> np.ndarray:
         """(units, V) scores of one segment."""
-        rows = [hashes(word) for _, _, word, _ in units[a:b]]
+        rows = [hashes(units[i][2], *self.around(units, i)) for i in range(a, b)]
         pieces = [data[first:end] for first, end, _, _ in units[a:b]]
         pieces = [piece if len(piece) <= 16 else piece[:8] + piece[-8:] for piece in pieces]
         known = sorted({row[2] for row in rows})

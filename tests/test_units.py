@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bytespan.characters import UNSPACED_CODES
 from bytespan.units import (
     HASHES,
     LOWERED,
@@ -17,8 +18,8 @@ from bytespan.units import (
     PREFIXES,
     SPACE,
     SUFFIXES,
+    WHOLE,
     WIDTH,
-    Units,
     collate_units,
     cut_units,
 )
@@ -62,19 +63,32 @@ def mixed(value: int) -> int:
     return value ^ value >> 16
 
 
-def hashes_of(word: str) -> list[int]:
-    """What a reader in any language works out for a unit."""
+def run_around(characters: list[tuple[str, bytes]], first: int, last: int) -> tuple[int, int]:
+    """The run of a script without spaces that the unit from character `first` to `last` stands in, else the unit."""
+
+    def is_unspaced(number: int) -> bool:
+        character = characters[number][0] if 0 <= number < len(characters) else " "
+        return any(low <= ord(character) <= high for low, high in UNSPACED_CODES) and not character.isspace()
+
+    if is_unspaced(first):
+        while is_unspaced(first - 1):
+            first -= 1
+        while is_unspaced(last):
+            last += 1
+    return first, last
+
+
+def hashes_of(characters: list[tuple[str, bytes]], first: int, last: int) -> list[int]:
+    """What a reader in any language works out for the unit from character `first` to `last`."""
+    low, high = run_around(characters, first, last)
+    text = "".join(character for character, _ in characters)
+    word = text[first:last]
     lower = "".join(character.lower()[0] for character in word)
     values = [polynomial(word), polynomial(word), polynomial(lower), shapes_code(word)]
-    values += [polynomial(word[:size]) for size in PREFIXES]
-    values += [polynomial(lower[-size:]) for size in SUFFIXES]
+    values += [polynomial(text[first : min(first + size, high)]) for size in PREFIXES]
+    text = "".join(character.lower()[0] for character in text)
+    values += [polynomial(text[max(last - size, low) : last]) for size in SUFFIXES]
     return [mixed(value ^ (number * BASE % MODULUS)) for number, value in enumerate(values, 1)]
-
-
-def words_of(data: bytes, units: Units) -> list[str]:
-    """The characters of each unit."""
-    encoding = "utf-8" if "".join(c for c, _ in characters_of(data)).encode() == data else "latin-1"
-    return [data[start:end].decode(encoding) for start, end in zip(units.starts, units.ends, strict=True)]
 
 
 @given(inputs)
@@ -103,7 +117,10 @@ def test_edges_of_units_are_where_spans_of_whole_words_may_begin_and_end(data: b
 def test_hashes_are_those_of_the_slow_reader(data: bytes) -> None:
     units = cut_units(data)
     assert units.hashes.shape == (len(units), HASHES)
-    assert units.hashes.tolist() == [hashes_of(word) for word in words_of(data, units)]
+    characters = characters_of(data)
+    offsets = np.cumsum([0, *(len(encoded) for _, encoded in characters)]).tolist()
+    edges = [(offsets.index(start), offsets.index(end)) for start, end in zip(units.starts, units.ends, strict=True)]
+    assert units.hashes.tolist() == [hashes_of(characters, *edge) for edge in edges]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +134,17 @@ def test_hashes_of_known_units_stay_what_they_are(text: str, expected: list[int]
     """Every trained table depends on them."""
     (hashes,) = cut_units(text.encode()).hashes.tolist()
     assert hashes[:4] == expected
+
+
+def test_characters_of_scripts_without_spaces_know_their_neighbours() -> None:
+    """The first and last three characters of a run, and where a space parts them."""
+    run, parted = (cut_units(text.encode()).hashes[2, WHOLE:].tolist() for text in ("東京都庁舎", "東京 都 庁舎"))
+    assert len(set(run)) == len(run)
+    assert set(run).isdisjoint(parted[:1])
+    lone = cut_units("都".encode()).hashes[0, WHOLE:].tolist()
+    assert parted == lone
+    ahead = cut_units("都庁舎".encode()).hashes[0, WHOLE : WHOLE + len(PREFIXES)].tolist()
+    assert run[: len(PREFIXES)] == ahead
 
 
 @given(st.text("abÉ日", min_size=1, max_size=6), inputs, inputs)
@@ -164,9 +192,13 @@ def test_affixes_count_the_bytes_that_were_hashed(data: bytes) -> None:
     characters = characters_of(data)
     offsets = np.cumsum([0, *(len(encoded) for _, encoded in characters)]).tolist()
     for sizes, start, end in zip(units.affixes, units.starts.tolist(), units.ends.tolist(), strict=True):
-        word = [len(encoded) for _, encoded in characters[offsets.index(start) : offsets.index(end)]]
-        expected = [sum(word[:size]) for size in PREFIXES] + [sum(word[-size:]) for size in SUFFIXES]
+        first, last = offsets.index(start), offsets.index(end)
+        low, high = run_around(characters, first, last)
+        word = [len(encoded) for _, encoded in characters]
+        expected = [sum(word[first : min(first + size, high)]) for size in PREFIXES]
+        expected += [sum(word[max(last - size, low) : last]) for size in SUFFIXES]
         assert sizes.tolist() == expected
+        assert max(expected) <= WIDTH
 
 
 @given(texts)

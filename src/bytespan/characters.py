@@ -8,18 +8,19 @@ import unicodedata
 import numpy as np
 from numpy.typing import NDArray
 
-JOINS, BLANK = 1, 2
-"""Flags: the character is one of those that make up words; it is white space."""
+JOINS, BLANK, UNSPACED = 1, 2, 4
+"""Flags: the character is one of those that make up words; is white space; is of a script without spaces."""
 
 UPPER, LOWER, DIGIT, LETTER, OTHER = range(1, 6)
 """Shapes, stored above the flags. LETTER has no case."""
 
-SHAPE_SHIFT = 2
+SHAPE_SHIFT = 3
 
-UNSPACED = (
+UNSPACED_CODES = (
     (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
 )  # fmt: skip
-"""Code points of scripts that set no space between words: Thai, Lao, Burmese, Khmer, Chinese and Japanese."""
+"""First and last code points of scripts that set no space between words: Thai, Lao, Burmese, Khmer, Chinese and
+Japanese, with their punctuation."""
 
 _CODES = 0x110000
 _PROPERTIES = np.zeros(_CODES, np.uint8)  # 0: not met yet, since every character has a shape
@@ -44,13 +45,15 @@ def _meet(codes: NDArray[np.uint32]) -> None:
     for code in np.unique(codes).tolist():
         character = chr(code)
         _LOWERED[code] = ord(character.lower()[0])
-        _PROPERTIES[code] = _joins(character) * JOINS | character.isspace() * BLANK | _shape(character) << SHAPE_SHIFT
+        _PROPERTIES[code] = _flags(character) | _shape(character) << SHAPE_SHIFT
 
 
-def _joins(character: str) -> bool:
-    if any(first <= ord(character) <= last for first, last in UNSPACED):
-        return False
-    return character.isalnum() or unicodedata.category(character).startswith("M")
+def _flags(character: str) -> int:
+    if character.isspace():
+        return BLANK
+    if any(first <= ord(character) <= last for first, last in UNSPACED_CODES):
+        return UNSPACED
+    return JOINS if character.isalnum() or unicodedata.category(character).startswith("M") else 0
 
 
 def _shape(character: str) -> int:

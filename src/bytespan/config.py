@@ -89,6 +89,8 @@ class TrainConfig:
     """"adamw", or "sgd" as in the paper."""
     learning_rate: float = 2e-3
     """Rate after warm-up; the paper's is 0.3 with SGD."""
+    table_rate: float = 4.0
+    """Parallel: how many times as fast the table of hashed n-grams learns, a row of which is met in few steps."""
     warmup_steps: int = 200
     """Steps over which the rate rises linearly from 0."""
     decay_steps: int | None = None
@@ -153,8 +155,8 @@ class TrainConfig:
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
         for name in (*fractions, "span_fraction", "balance"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
-        _require(self.learning_rate > 0, f"train.learning_rate must be above 0, got {self.learning_rate}")
-        _require(self.clip_norm > 0, f"train.clip_norm must be above 0, got {self.clip_norm}")
+        for name in ("learning_rate", "table_rate", "clip_norm"):
+            _require(getattr(self, name) > 0, f"train.{name} must be above 0, got {getattr(self, name)}")
         _require_one_of("train.optimizer", self.optimizer, ("adamw", "sgd"))
         _require_one_of("train.initialization", self.initialization, ("orthogonal", "uniform"))
         _require_one_of("train.precision", self.precision, ("fp32", "bf16"))

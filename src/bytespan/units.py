@@ -4,9 +4,10 @@ A unit is a longest run of letters, digits and marks, or any other single charac
 without spaces every character is one. Units only say where spans may begin and end (`words.broken_edges`): which of
 them make up a word or a name, the model decides.
 
-Of each unit the model sees its bytes, what stands before it, and hashes of it, its beginnings and its ends: rows of one
-table of trained vectors, after the hashed n-grams of CANINE and the Bloom embeddings of spaCy. All arithmetic here is
-modulo 2^32, so that a reader in any language gets the same numbers (see docs/format.md).
+Of each unit the model sees its bytes, what stands before it, and hashes of it, its beginnings and its ends (of a
+character of a script without spaces: of the characters that it begins and ends, too): rows of one table of trained
+vectors, after the hashed n-grams of CANINE and the Bloom embeddings of spaCy. All arithmetic here is modulo 2^32, so
+that a reader in any language gets the same numbers (see docs/format.md).
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bytespan.characters import BLANK, JOINS, SHAPE_SHIFT, lowered, properties
+from bytespan.characters import BLANK, JOINS, SHAPE_SHIFT, UNSPACED, lowered, properties
 from bytespan.words import code_points
 
 Ints = NDArray[np.int64]
@@ -31,7 +32,10 @@ PAD = 257
 
 PREFIXES = (2, 3, 4)
 SUFFIXES = (2, 3, 4)
-"""Characters in the beginnings (as they are) and ends (in lower case) that are hashed."""
+"""Characters in the beginnings (as they are) and ends (in lower case) that are hashed.
+
+In scripts without spaces, where every character is a unit, they are those of the run of characters that it stands in.
+"""
 
 WHOLE = 4
 """Hashes of the whole unit: itself, itself once more with another seed, in lower case, its shape."""
@@ -67,7 +71,7 @@ class Units:
     symbols: NDArray[np.int16]
     """(U, WIDTH) bytes, PAD behind them."""
     affixes: NDArray[np.uint8]
-    """(U, len(PREFIXES) + len(SUFFIXES)) bytes in each hashed beginning and end."""
+    """(U, len(PREFIXES) + len(SUFFIXES)) bytes in each hashed beginning and end, at most WIDTH."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -91,13 +95,14 @@ def cut_units(data: bytes) -> Units:
     found = properties(codes)
     firsts, lasts = _edges(found)
     starts, ends = offsets[firsts], offsets[lasts]
+    affixes = _affixes(found, firsts, lasts)
     return Units(
         starts,
         ends,
         _gaps(codes, firsts, lasts),
-        _hashes(codes, found >> SHAPE_SHIFT, firsts, lasts),
+        _hashes(codes, found >> SHAPE_SHIFT, firsts, lasts, affixes),
         _symbols(data, starts, ends),
-        _affixes(offsets, firsts, lasts),
+        np.stack([offsets[end] - offsets[start] for start, end in affixes], axis=1).astype(np.uint8),
     )
 
 
@@ -119,12 +124,28 @@ def _gaps(codes: NDArray[np.uint32], firsts: Ints, lasts: Ints) -> NDArray[np.in
     return gaps.astype(np.int8)
 
 
-def _hashes(codes: NDArray[np.uint32], shapes: NDArray[Any], firsts: Ints, lasts: Ints) -> Hashes:
+def _affixes(found: NDArray[np.uint8], firsts: Ints, lasts: Ints) -> list[tuple[Ints, Ints]]:
+    """First character of each hashed beginning and end, and the one after it."""
+    unspaced = found & UNSPACED != 0
+    edges = np.flatnonzero(np.diff(unspaced, prepend=False, append=False))  # of the runs, beginning, end, beginning ...
+    run = np.searchsorted(edges, firsts, side="right")
+    inside = run % 2 == 1  # behind a beginning
+    begins = np.where(inside, edges[run - 1], firsts) if len(edges) else firsts
+    ends = np.where(inside, edges[np.minimum(run, len(edges) - 1)], lasts) if len(edges) else lasts
+    return [
+        *((firsts, np.minimum(firsts + size, ends)) for size in PREFIXES),
+        *((np.maximum(lasts - size, begins), lasts) for size in SUFFIXES),
+    ]
+
+
+def _hashes(
+    codes: NDArray[np.uint32], shapes: NDArray[Any], firsts: Ints, lasts: Ints, affixes: Sequence[tuple[Ints, Ints]]
+) -> Hashes:
     plain, lower = _Rolling(codes), _Rolling(lowered(codes))
     whole = plain(firsts, lasts)
     columns = [whole, whole, lower(firsts, lasts), _shapes(shapes, firsts, lasts)]
-    columns += [plain(firsts, np.minimum(firsts + size, lasts)) for size in PREFIXES]
-    columns += [lower(np.maximum(lasts - size, firsts), lasts) for size in SUFFIXES]
+    columns += [plain(*affix) for affix in affixes[: len(PREFIXES)]]
+    columns += [lower(*affix) for affix in affixes[len(PREFIXES) :]]
     seeds = (np.arange(1, HASHES + 1, dtype=np.uint64) * _BASE).astype(np.uint32)
     return _mixed(np.stack(columns, axis=1) ^ seeds)
 
@@ -183,12 +204,6 @@ def _symbols(data: bytes, starts: Ints, ends: Ints) -> NDArray[np.int16]:
     places = np.where(from_end, ends[:, None] - WIDTH, starts[:, None]) + columns
     inside = columns < lengths
     return np.where(inside, buffer[np.where(inside, places, 0)].astype(np.int16), np.int16(PAD))
-
-
-def _affixes(offsets: Ints, firsts: Ints, lasts: Ints) -> NDArray[np.uint8]:
-    sizes = [offsets[np.minimum(firsts + size, lasts)] - offsets[firsts] for size in PREFIXES]
-    sizes += [offsets[lasts] - offsets[np.maximum(lasts - size, firsts)] for size in SUFFIXES]
-    return np.stack(sizes, axis=1).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_t
 from bytespan.errors import ModelError
 from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_model
 from bytespan.neural.generate import AuxiliaryHead, Generator
+from bytespan.neural.parallel import Parallel
 from bytespan.package import read_package, write_directory
 from bytespan.vocabulary import Vocabulary
 
@@ -85,15 +86,17 @@ def _state(
     model: Model, auxiliary: AuxiliaryHead | None, train: TrainConfig, progress: Progress, device: torch.device | str
 ) -> TrainingState:
     model.to(device)
-    parameters = [*model.parameters()]
+    tables = [model.table.weight] if isinstance(model, Parallel) else []
+    parameters = [value for value in model.parameters() if all(value is not table for table in tables)]
     if auxiliary is not None:
         parameters += auxiliary.to(device).parameters()
+    groups = [{"params": parameters, "factor": 1.0}, {"params": tables, "factor": train.table_rate}]
     optimizer: torch.optim.Optimizer
     if train.optimizer == "sgd":
-        optimizer = torch.optim.SGD(parameters, lr=train.learning_rate)
+        optimizer = torch.optim.SGD(groups, lr=train.learning_rate)
     else:
         optimizer = torch.optim.AdamW(
-            parameters, lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=train.weight_decay, fused=True
+            groups, lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=train.weight_decay, fused=True
         )
     return TrainingState(model, auxiliary, optimizer, progress)
 

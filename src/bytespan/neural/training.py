@@ -115,7 +115,7 @@ def _take_step(state: TrainingState, batch: Batch | TaggedBatch, step: int, conf
         assert state.auxiliary is not None
         loss, auxiliary = generator_losses(state.model, state.auxiliary, batch, dropout, config)
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate_at(step, config)
+        group["lr"] = learning_rate_at(step, config) * group["factor"]
     state.optimizer.zero_grad(set_to_none=True)
     (loss + config.auxiliary_weight * auxiliary).backward()  # type: ignore[no-untyped-call]
     parameters = [parameter for _, parameter in state.named_parameters() if parameter.grad is not None]
