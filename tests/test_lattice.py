@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from bytespan.decoding import log_softmax
 from bytespan.errors import LabelError
-from bytespan.lattice import OUTSIDE, TagSets, _viterbi, best_tags, unit_windows
+from bytespan.lattice import (
+    OUTSIDE,
+    TagSets,
+    _viterbi,
+    best_tags,
+    ends_likely_spans,
+    likely_spans,
+    unit_windows,
+)
 from bytespan.spans import Span
 from bytespan.units import cut_units
 from strategies import texts
@@ -133,6 +142,45 @@ def test_best_tags_are_the_only_best_ones(seed: int, steps: int, labels: int) ->
     possible = [tags for tags in itertools.product(range(2 * labels + 1), repeat=steps) if is_possible(tags)]
     best = max(possible, key=lambda tags: float(scores[np.arange(steps), list(tags)].astype(np.float64).sum()))
     assert tuple(best_tags(scores).tolist()) == best
+
+
+def random_logs(seed: int, steps: int, labels: int) -> np.ndarray:
+    """Log-probabilities of tags, few of them likely."""
+    return log_softmax((3 * np.random.default_rng(seed).normal(size=(steps, 2 * labels + 1))).astype(np.float32))
+
+
+def probability(logs: np.ndarray, first: int, last: int, label: int) -> float:
+    """That tags drawn unit by unit have a span of the label there."""
+    behind = 1 - np.exp(logs[last, 2 * label + 2]) if last < len(logs) else 1.0
+    return float(np.exp(logs[first, 2 * label + 1] + logs[first + 1 : last, 2 * label + 2].sum()) * behind)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(1, 3), st.floats(0.001, 1), st.data())
+def test_likely_spans_are_all_that_are_likely_enough(
+    seed: int, steps: int, labels: int, floor: float, draw: st.DataObject
+) -> None:
+    logs = random_logs(seed, steps, labels)
+    count = draw.draw(st.integers(0, steps))
+    found = likely_spans(logs, floor, count=count)
+    rows = zip(found.first.tolist(), found.last.tolist(), found.label.tolist(), strict=True)
+    likely = dict(zip(rows, found.probability.tolist(), strict=True))
+    assert len(likely) == len(found.first)
+    for first, last, label in itertools.product(range(steps), range(1, steps + 1), range(labels)):
+        if first < last:
+            expected = probability(logs, first, last, label)
+            is_likely = first < count and expected >= floor
+            if abs(expected - floor) > 1e-4:
+                assert ((first, last, label) in likely) == is_likely
+            if (first, last, label) in likely:
+                assert likely[first, last, label] == pytest.approx(expected, abs=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.floats(0.01, 1))
+def test_no_likely_span_reaches_over_where_they_end(seed: int, steps: int, floor: float) -> None:
+    logs = random_logs(seed, steps, 2)
+    found = likely_spans(logs, floor, count=steps)
+    inside = [unit for first, last in zip(found.first, found.last, strict=True) for unit in range(first + 1, last)]
+    assert not ends_likely_spans(logs, floor)[inside].any()
 
 
 @given(inputs, st.data())

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytespan.config import ModelConfig
-from bytespan.lattice import TagSets, unit_windows
+from bytespan.decoding import log_softmax
+from bytespan.lattice import TagSets, likely_spans, unit_windows
 from bytespan.parallel import BATCH_UNITS, predict_by_units
 from bytespan.spans import Span
 from bytespan.units import UnitBatch, collate_units, cut_units
@@ -102,6 +103,24 @@ def test_best_tags_are_those_of_the_whole_document_at_once(data: bytes, length: 
         if len(units):
             best = most(scores)
             assert scores[np.arange(len(units)), tags].sum() == pytest.approx(best, abs=1e-3)
+
+
+@given(st.text("abcD .\n", max_size=300).map(str.encode), st.integers(10, 60), st.floats(0.001, 0.6))
+def test_likely_spans_are_those_of_the_whole_document_at_once(data: bytes, length: int, floor: float) -> None:
+    """And a task without a floor has its best spans beside them."""
+    model = Arithmetic()
+    model.config = ModelConfig(decoder="parallel", segment_length=length, table_rows=97)
+    units = cut_units(data)
+    tasks = ("tokens", "entities")
+    (found,) = predict_by_units(model, [data], tasks=tasks, floors={"tokens": floor})
+    assert found["entities"] == predict_by_units(model, [data], tasks=tasks)[0]["entities"]
+    logs = np.zeros((len(units), 5), np.float32)
+    for first, last, kept, end in unit_windows(units, length=length):
+        seen = model.score(collate_units([units.slice(first, last)], rows=97))
+        logs[kept:end] = log_softmax(seen[kept - first : end - first, 0, model.tags.columns["tokens"]])
+    whole = model.tags.spans(likely_spans(logs, floor, count=len(units)), units, "tokens")
+    assert sorted(found["tokens"]) == sorted(whole)
+    assert [span.score for span in sorted(found["tokens"])] == [span.score for span in sorted(whole)]
 
 
 def most(scores: np.ndarray) -> float:

@@ -23,6 +23,20 @@ OUTSIDE = 0
 """Tag of a unit that is in no span; label i has the tags 2 i + 1 (first unit) and 2 i + 2 (further ones)."""
 
 
+@dataclass(frozen=True, slots=True)
+class LikelySpans:
+    """Spans of units, one row a span; they may overlap."""
+
+    first: Ints
+    """(n,) first unit."""
+    last: Ints
+    """(n,) unit behind the last."""
+    label: Ints
+    """(n,) place in the label set."""
+    probability: NDArray[np.float64]
+    """(n,)"""
+
+
 @dataclass(frozen=True)
 class TagSets:
     """The tags of a model's tasks, and the columns of its output that score them."""
@@ -77,14 +91,18 @@ class TagSets:
 
         A span's own score is the probability of its tags.
         """
-        names = self.labels[task]
         firsts = np.flatnonzero(tags % 2 == 1)
         goes_on = (tags % 2 == 0) & (tags != OUTSIDE)
         breaks = np.append(np.flatnonzero(~goes_on), len(tags))
         lasts = breaks[np.searchsorted(breaks, firsts, side="right")]
         sums = np.append(0, np.cumsum(scores, dtype=np.float64))
         sure = np.exp(np.minimum(sums[lasts] - sums[firsts], 0))
-        columns = (units.starts[firsts], units.ends[lasts - 1], (tags[firsts] - 1) // 2, sure)
+        return self.spans(LikelySpans(firsts, lasts, (tags[firsts] - 1) // 2, sure), units, task)
+
+    def spans(self, found: "LikelySpans", units: Units, task: str) -> list[Span]:
+        """The same spans in bytes of the document, each scored by its probability."""
+        names = self.labels[task]
+        columns = (units.starts[found.first], units.ends[found.last - 1], found.label, found.probability)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [Span(start, end, names[label], score) for start, end, label, score in rows]
 
@@ -119,6 +137,38 @@ def stand_apart(scores: Floats) -> NDArray[np.bool_]:
     gains = free[:-1, None] - np.maximum(begins, goes_on)[:-1]
     result = np.ones(len(scores), np.bool_)
     result[1:] = np.logical_and.reduce(costs <= gains, axis=1)
+    return result
+
+
+def likely_spans(logs: Floats, floor: float, *, count: int) -> LikelySpans:
+    """Every span of one task that begins in the first `count` units and is at least as probable as `floor`.
+
+    logs: (U, N) log-probabilities of the tags. A span's probability is that its units have its tags, and the unit
+    behind it no I of its label. Nearly all are ruled out at their first unit, so this takes linear time.
+    """
+    least = np.log(floor)
+    begins, goes_on = logs[:, 1::2], logs[:, 2::2]
+    ends = np.zeros_like(begins)
+    ends[:-1] = np.log1p(-np.minimum(np.exp(goes_on[1:]), 1 - 1e-7))
+    first, label = np.nonzero(begins[:count] >= least)
+    last, log = first + 1, begins[first, label].astype(np.float64)
+    found = []
+    while len(first):
+        whole = log + ends[last - 1, label]
+        found.append(np.stack([first, last, label, whole])[:, whole >= least])
+        rows = np.flatnonzero(last < len(logs))
+        first, last, label, log = first[rows], last[rows], label[rows], log[rows]
+        log = log + goes_on[last, label]
+        rows = np.flatnonzero(log >= least)
+        first, last, label, log = first[rows], last[rows] + 1, label[rows], log[rows]
+    columns = np.concatenate([np.zeros((4, 0)), *found], axis=1)
+    first, last, label = columns[:3].astype(np.int64)
+    return LikelySpans(first, last, label, np.exp(np.minimum(columns[3], 0)))
+
+
+def ends_likely_spans(logs: Floats, floor: float) -> NDArray[np.bool_]:
+    """(U,) units into which no span reaches from before that is as probable as `floor`."""
+    result: NDArray[np.bool_] = (logs[:, 2::2] < np.log(floor)).all(axis=1)
     return result
 
 

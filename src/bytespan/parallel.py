@@ -4,7 +4,9 @@ This room knows neither torch nor ONNX Runtime. Both wings offer a `UnitModel`, 
 training and the tagger of a user come from the very same steps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Protocol
@@ -14,7 +16,15 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
 from bytespan.decoding import log_softmax
-from bytespan.lattice import TagSets, best_tags, stand_apart, unit_windows
+from bytespan.lattice import (
+    LikelySpans,
+    TagSets,
+    best_tags,
+    ends_likely_spans,
+    likely_spans,
+    stand_apart,
+    unit_windows,
+)
 from bytespan.spans import Span
 from bytespan.units import UnitBatch, Units, collate_units, cut_units
 
@@ -45,8 +55,12 @@ class UnitModel(Protocol):
         """(T, B, V) the score of every tag of every task at every unit, before any softmax."""
 
 
-def predict_by_units(model: UnitModel, data: Sequence[bytes], *, tasks: Sequence[str]) -> list[dict[str, list[Span]]]:
+def predict_by_units(
+    model: UnitModel, data: Sequence[bytes], *, tasks: Sequence[str], floors: Mapping[str, float] | None = None
+) -> list[dict[str, list[Span]]]:
     """The flat spans of every task in each of some documents, in order.
+
+    Of a task in `floors`, instead, every span that is at least so probable: these may overlap, and are in no order.
 
     The windows of all documents are dealt into batches together, those of like length with one another. The result
     does not depend on which documents come together.
@@ -57,13 +71,17 @@ def predict_by_units(model: UnitModel, data: Sequence[bytes], *, tasks: Sequence
         for number, units in enumerate(documents)
         for window in unit_windows(units, length=model.config.segment_length)
     ]
-    found = [{task: _Tags(len(units)) for task in tasks} for units in documents]
+    floors = floors or {}
+    found = [
+        {task: _Likely(len(units), floors[task]) if task in floors else _Tags(len(units)) for task in tasks}
+        for units in documents
+    ]
     for group in _rounds(windows):
         for (number, *_), scores in zip(group, _score_windows(model, documents, group), strict=True):
-            for task, tags in found[number].items():
-                tags.add(scores[:, model.tags.columns[task]])
+            for task, settled in found[number].items():
+                settled.add(scores[:, model.tags.columns[task]])
     return [
-        {task: model.tags.decode(tags.best, tags.logs, units, task) for task, tags in members.items()}
+        {task: settled.spans(model.tags, units, task) for task, settled in members.items()}
         for units, members in zip(documents, found, strict=True)
     ]
 
@@ -72,31 +90,69 @@ class _Tags:
     """The best tags of a document's units for one task, settled as the scores come in."""
 
     def __init__(self, units: int) -> None:
-        self.best = np.zeros(units, np.int64)
+        self._stretches = _Stretches(units, stand_apart)
+        self._best = np.zeros(units, np.int64)
         """(U,)"""
-        self.logs = np.zeros(units, np.float32)
+        self._logs = np.zeros(units, np.float32)
         """(U,) their log-probabilities."""
-        self._settled = 0
-        self._waiting: list[Floats] = []
-        """Log-probabilities (n, N) of the units next to be settled, whose best tags may depend on what follows."""
 
     def add(self, scores: Floats) -> None:
-        """Take the scores (n, N) of the next units, and settle all units before the last one that stands apart."""
+        """Take the scores (n, N) of the next units."""
+        for first, logs, count in self._stretches.add(scores):
+            tags = best_tags(logs[:count])
+            self._best[first : first + count] = tags
+            self._logs[first : first + count] = logs[np.arange(count), tags]
+
+    def spans(self, tags: TagSets, units: Units, task: str) -> list[Span]:
+        """The spans that the tags stand for, once all scores came."""
+        return tags.decode(self._best, self._logs, units, task)
+
+
+class _Likely:
+    """A document's spans of one task that are probable enough, found as the scores come in."""
+
+    def __init__(self, units: int, floor: float) -> None:
+        self._stretches = _Stretches(units, partial(ends_likely_spans, floor=floor))
+        self._floor = floor
+        self._found: list[LikelySpans] = []
+
+    def add(self, scores: Floats) -> None:
+        """Take the scores (n, N) of the next units."""
+        for first, logs, count in self._stretches.add(scores):
+            found = likely_spans(logs, self._floor, count=count)
+            self._found.append(replace(found, first=found.first + first, last=found.last + first))
+
+    def spans(self, tags: TagSets, units: Units, task: str) -> list[Span]:
+        """The spans, once all scores came."""
+        return [span for found in self._found for span in tags.spans(found, units, task)]
+
+
+class _Stretches:
+    """Scores of a document's units as they come in, handed on once what is to be known of them can be known."""
+
+    def __init__(self, units: int, apart: Callable[[Floats], NDArray[np.bool_]]) -> None:
+        """`apart` says before which units what is before does not depend on what follows."""
+        self._units, self._apart = units, apart
+        self._settled = 0
+        self._waiting: list[Floats] = []
+        """Log-probabilities (n, N) of the units that may still depend on what follows."""
+
+    def add(self, scores: Floats) -> Iterator[tuple[int, Floats, int]]:
+        """Of the units before the last one that stands apart: the first, log-probabilities, and how many they are.
+
+        Behind theirs stand those of the next unit, if there is one.
+        """
         logs = log_softmax(scores)
         self._waiting.append(logs)
-        is_last = self._settled + sum(map(len, self._waiting)) == len(self.best)
-        cuts = [len(logs)] if is_last else (np.flatnonzero(stand_apart(logs)[1:]) + 1).tolist()
+        is_last = self._settled + sum(map(len, self._waiting)) == self._units
+        cuts = [len(logs)] if is_last else (np.flatnonzero(self._apart(logs)[1:]) + 1).tolist()
         for place in cuts[-1:]:
-            self._waiting[-1] = logs[:place]
-            self._settle(np.concatenate(self._waiting))
+            self._waiting[-1] = logs[: place + 1]
+            stretch = np.concatenate(self._waiting)
+            count = len(stretch) - (place < len(logs))
+            yield self._settled, stretch, count
+            self._settled += count
             self._waiting = [logs[place:]]
-
-    def _settle(self, logs: Floats) -> None:
-        if len(logs):
-            place = slice(self._settled, self._settled + len(logs))
-            self.best[place] = tags = best_tags(logs)
-            self.logs[place] = np.take_along_axis(logs, tags[:, None], axis=1)[:, 0]
-            self._settled += len(logs)
 
 
 def _score_windows(model: UnitModel, documents: Sequence[Units], windows: Sequence[Window]) -> list[Floats]:
