@@ -365,3 +365,74 @@ def test_a_model_that_reads_backwards_is_fed_each_segment_reversed() -> None:
     model.config = replace(model.config, input_order="reversed")
     data = b"one 22 three four 5555 six"
     assert predict_spans(model, [data, b"7 up"], tasks=["tokens"])[0] == {"tokens": words(data)}
+
+
+def likely_reference(model: RandomModel, data: bytes, task: str) -> dict[Span, float]:
+    """Every span of one segment that could stand where one or STOP is written, and its probability there."""
+    vocabulary = model.vocabulary
+    k, fed_first = vocabulary.segment_length, vocabulary.first_fed_output
+    state = model.encode(np.array([list(data)]), np.array([len(data)]))
+    best: dict[Span, float] = {}
+    fed = vocabulary.go(task)
+    for symbol in greedy_reference(model, data, task):
+        logits, state = model.step(np.array([fed]), state)
+        if not fed_first <= fed < fed_first + vocabulary.first_label:
+            for start in range(k + 1):
+                p = probabilities(logits)[vocabulary.first_start + start]
+                after, then = model.step(np.array([fed_first + vocabulary.first_start + start]), state)
+                for length in range(1, len(data) - start + 1):
+                    q = probabilities(after)[vocabulary.first_length + length]
+                    last, _ = model.step(np.array([fed_first + vocabulary.first_length + length]), then)
+                    for label in vocabulary.label_range(task):
+                        name = vocabulary.label_names[label - vocabulary.first_label]
+                        span = Span(start, start + length, name)
+                        best[span] = max(best.get(span, 0), p * q * probabilities(last)[label])
+        fed = fed_first + symbol
+    return best
+
+
+def probabilities(logits: NDArray[np.float32]) -> Array:
+    exact = logits[0].astype(np.float64)
+    shares: Array = np.exp(exact - np.logaddexp.reduce(exact))
+    return shares
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.text("ab 1.", min_size=1, max_size=7).map(str.encode), st.integers(0, 10_000), st.floats(0.05, 0.9), st.data()
+)
+def test_likely_spans_are_all_that_are_likely_enough(data: bytes, seed: int, floor: float, draw: st.DataObject) -> None:
+    model = RandomModel(seed, stop_bias=draw.draw(st.sampled_from([0.0, 6.0])), span_order="first-first")
+    (found,) = predict_spans(model, [data], tasks=["tokens", "entities"], floors={"tokens": floor})
+    assert found["entities"] == predict_spans(model, [data], tasks=["entities"])[0]["entities"]
+    expected = likely_reference(model, data, "tokens")
+    assert len(set(found["tokens"])) == len(found["tokens"])
+    for span in found["tokens"]:
+        assert span.score == pytest.approx(expected[span], abs=1e-4)
+        assert span.score > floor - 1e-4
+    assert {span for span, p in expected.items() if p > floor + 1e-4} <= set(found["tokens"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.binary(max_size=40), max_size=4), st.integers(0, 10_000), st.floats(0.01, 0.9), st.integers(1, 5))
+def test_likely_spans_do_not_depend_on_company(
+    documents: list[bytes], seed: int, floor: float, batch_size: int
+) -> None:
+    model = RandomModel(seed, stop_bias=4.0)
+    floors = {"tokens": floor}
+    alone = [predict_spans(model, [item], tasks=["tokens"], floors=floors)[0] for item in documents]
+    together = predict_spans(model, documents, tasks=["tokens"], batch_size=batch_size, floors=floors)
+    assert [sorted(item["tokens"]) for item in together] == [sorted(item["tokens"]) for item in alone]
+    for ours, theirs in zip(together, alone, strict=True):
+        scores = ([span.score for span in sorted(item["tokens"])] for item in (ours, theirs))
+        assert next(scores) == pytest.approx(next(scores))
+
+
+def test_spans_of_whole_words_are_the_only_likely_ones_where_words_are_kept_whole() -> None:
+    model = RandomModel(3, stop_bias=0.0)
+    model.config = replace(model.config, whole_words=True)
+    data = b"some more words"
+    (found,) = predict_spans(model, [data], tasks=["tokens"], floors={"tokens": 0.001})
+    broken = broken_edges(data)
+    assert len(found["tokens"]) > 3
+    assert not any(broken[0, span.start] or broken[1, span.end] for span in found["tokens"])

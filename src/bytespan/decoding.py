@@ -4,20 +4,18 @@ This room knows neither torch nor ONNX Runtime. Both wings offer a `SegmentModel
 training and the tagger of a user come from the very same steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bytespan.codec import decode_batch
 from bytespan.config import ModelConfig
-from bytespan.segments import kept_ends, reverse_segments, segment_starts, stitch
+from bytespan.segments import reverse_segments, stitch
 from bytespan.spans import Span
 from bytespan.vocabulary import STOP, Vocabulary
-from bytespan.words import broken_edges
+from bytespan.windows import Windows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -68,6 +66,10 @@ class Written:
     log_probabilities: Floats
 
 
+Watch = Callable[[Ints, Ints, Floats, DecoderState], None]
+"""Is shown each step: which segments are written (n,), the symbols fed (n,), the logits (n, V) and the state then."""
+
+
 def decode_greedily(
     model: SegmentModel,
     state: DecoderState,
@@ -75,6 +77,7 @@ def decode_greedily(
     task: str,
     needed_from: Ints | None = None,
     forbidden: NDArray[np.bool_] | None = None,
+    watch: Watch | None = None,
 ) -> Written:
     """Write each segment's most likely symbol at every step until its STOP (paper, section 5).
 
@@ -93,6 +96,8 @@ def decode_greedily(
         logits, state = model.step(fed, state)
         if forbidden is not None:
             logits = _forbid(logits, fed - vocabulary.first_fed_output, forbidden[:, active], vocabulary)
+        if watch is not None:
+            watch(active, fed, logits, state)
         best = logits.argmax(axis=1)
         symbols[active, t] = best
         scores[active, t] = log_softmax(logits)[np.arange(len(best)), best]
@@ -155,20 +160,89 @@ def decode_by_beam(
     return Written(symbols[:, 0, : t + 1], scores[:, 0, : t + 1])
 
 
+BRANCHES = 256
+"""Spans begun at a time beside what is written greedily, so that their states stay within a few megabytes."""
+
+
+class _LikelySpans:
+    """Every span of `task` at least as probable as `floor` that could follow where one or STOP is written greedily."""
+
+    def __init__(
+        self, model: SegmentModel, *, task: str, floor: float, forbidden: NDArray[np.bool_] | None = None
+    ) -> None:
+        self._model, self._least, self._forbidden = model, np.log(floor), forbidden
+        vocabulary = model.vocabulary
+        labels = vocabulary.label_range(task)
+        self._lengths = slice(vocabulary.first_length, vocabulary.first_label)
+        self._labels = slice(labels.start, labels.stop)
+        self._found: list[Floats] = []
+
+    def watch(self, active: Ints, fed: Ints, logits: Floats, state: DecoderState) -> None:
+        """Follow up every start that is likely enough; see `Watch`."""
+        vocabulary = self._model.vocabulary
+        previous = fed - vocabulary.first_fed_output
+        is_due = (previous < 0) | (previous >= vocabulary.first_label)
+        logs = log_softmax(logits)[:, : vocabulary.first_length]
+        logs[:, STOP] = -np.inf
+        rows, starts = np.nonzero((logs >= self._least) & is_due[:, None])
+        for i in range(0, len(rows), BRANCHES):
+            row, start = rows[i : i + BRANCHES], starts[i : i + BRANCHES]
+            self._follow(active[row], start, logs[row, start], state.select(row))
+
+    def _follow(self, segments: Ints, starts: Ints, logs: Floats, state: DecoderState) -> None:
+        """Add the spans of likely lengths and labels behind each start."""
+        first, lengths, both, state = self._extend(segments, starts, logs, state, self._lengths)
+        second, labels, all_three, _ = self._extend(segments[first], lengths, both, state.select(first), self._labels)
+        first = first[second]
+        symbols = (starts[first], lengths[second], labels)
+        self._found.append(
+            np.stack([segments[first], *symbols, logs[first], both[second] - logs[first], all_three - both[second]])
+        )
+
+    def _extend(
+        self, segments: Ints, fed: Ints, logs: Floats, state: DecoderState, kind: slice
+    ) -> tuple[Ints, Ints, Floats, DecoderState]:
+        """Row, symbol and log-probability so far of each symbol of a kind that is likely enough, and the state."""
+        vocabulary = self._model.vocabulary
+        if not len(fed):
+            return fed, fed, logs, state
+        logits, state = self._model.step(fed + vocabulary.first_fed_output, state)
+        if self._forbidden is not None:
+            logits = _forbid(logits, fed, self._forbidden[:, segments], vocabulary)
+        totals = logs[:, None] + log_softmax(logits)[:, kind]
+        rows, symbols = np.nonzero(totals >= self._least)
+        return rows, symbols + kind.start, totals[rows, symbols], state
+
+    def written(self) -> tuple[Ints, Written]:
+        """The segment of each span, and the spans, one a row; some may stand there twice."""
+        columns = np.concatenate([np.zeros((7, 0)), *self._found], axis=1)
+        return columns[0].astype(np.int64), Written(columns[1:4].T.astype(np.int64), columns[4:].T.astype(np.float32))
+
+
 def most_symbols(lengths: Ints) -> Ints:
     """Symbols that a segment of each length may write: as many spans as it has bytes, and STOP."""
     return 3 * lengths + 1
 
 
 def predict_spans(
-    model: SegmentModel, data: Sequence[bytes], *, tasks: Sequence[str], batch_size: int = 64, beam_size: int = 1
+    model: SegmentModel,
+    data: Sequence[bytes],
+    *,
+    tasks: Sequence[str],
+    batch_size: int = 64,
+    beam_size: int = 1,
+    floors: Mapping[str, float] | None = None,
 ) -> list[dict[str, list[Span]]]:
     """The flat spans of every task in each of some documents, in order.
+
+    Of a task in `floors`, instead, every span that is at least so probable where greedy decoding writes a span or STOP:
+    these may overlap, and are in no order.
 
     All documents' windows are dealt into batches together, short ones with short ones. A span whose edge lies inside a
     UTF-8 character is widened to whole characters. The result does not depend on which documents come together.
     """
-    windows = _Windows(data, model.config.segment_length)
+    floors = floors or {}
+    windows = Windows(data, model.config.segment_length)
     found: dict[str, list[list[Span]]] = {task: [[] for _ in data] for task in tasks}
     for rows in windows.batches(batch_size):
         inputs, lengths = windows.inputs(rows), windows.lengths[rows]
@@ -176,93 +250,46 @@ def predict_spans(
             inputs = reverse_segments(inputs, lengths)
         state = model.encode(inputs, lengths)
         for task in tasks:
-            written = _write(model, state, windows, rows, task=task, beam_size=beam_size)
-            for document, span in windows.document_spans(rows, written, model.vocabulary, task):
+            segments, written = _write(
+                model, state, windows, rows, task=task, beam_size=beam_size, floor=floors.get(task)
+            )
+            symbols, logs = written.symbols, written.log_probabilities
+            for document, span in windows.document_spans(rows[segments], symbols, logs, model.vocabulary, task):
                 found[task][document].append(span)
-    return [{task: stitch(found[task][i]) for task in tasks} for i in range(len(data))]
+    return [
+        {task: (_most_probable if task in floors else stitch)(found[task][i]) for task in tasks}
+        for i in range(len(data))
+    ]
 
 
 def _write(
-    model: SegmentModel, state: DecoderState, windows: "_Windows", rows: Ints, *, task: str, beam_size: int
-) -> Written:
+    model: SegmentModel,
+    state: DecoderState,
+    windows: Windows,
+    rows: Ints,
+    *,
+    task: str,
+    beam_size: int,
+    floor: float | None,
+) -> tuple[Ints, Written]:
+    """(n,) which of the segments each row of what was written is of, and what was written."""
     forbidden = windows.broken_edges(rows) if model.config.whole_words else None
-    if beam_size > 1:
-        return decode_by_beam(model, state, task=task, beam_size=beam_size, forbidden=forbidden)
     needed_from = windows.low[rows] if model.config.span_order == "last-first" else None
-    return decode_greedily(model, state, task=task, needed_from=needed_from, forbidden=forbidden)
+    if floor is not None:
+        likely = _LikelySpans(model, task=task, floor=floor, forbidden=forbidden)
+        decode_greedily(model, state, task=task, needed_from=needed_from, forbidden=forbidden, watch=likely.watch)
+        return likely.written()
+    if beam_size > 1:
+        written = decode_by_beam(model, state, task=task, beam_size=beam_size, forbidden=forbidden)
+    else:
+        written = decode_greedily(model, state, task=task, needed_from=needed_from, forbidden=forbidden)
+    return np.arange(len(rows)), written
 
 
-class _Windows:
-    """All windows over some documents, as arrays: one row a window."""
-
-    def __init__(self, data: Sequence[bytes], length: int) -> None:
-        self.length = length
-        self.data = data
-        self.buffer = np.frombuffer(b"".join(data), np.uint8)
-        sizes = np.array([len(item) for item in data], np.int64)
-        parts = [segment_starts(int(size), length=length) for size in sizes]
-        kept = [kept_ends(part, size=int(size), length=length) for part, size in zip(parts, sizes, strict=True)]
-        self.document = np.repeat(np.arange(len(data)), [len(part) for part in parts])
-        self.start = np.concatenate([np.zeros(0, np.int64), *parts])
-        self.low = np.concatenate([np.zeros(0, np.int64), *(low for low, _ in kept)]) - self.start
-        self.high = np.concatenate([np.zeros(0, np.int64), *(high for _, high in kept)]) - self.start
-        self.base = (np.cumsum(sizes) - sizes)[self.document]
-        self.limit = np.cumsum(sizes)[self.document]
-        self.lengths = np.minimum(sizes[self.document] - self.start, length)
-
-    def batches(self, size: int) -> list[Ints]:
-        """Row numbers in batches of up to `size` windows of like length, in the order of the documents."""
-        rows = np.argsort(self.lengths != self.length, kind="stable")
-        whole = int((self.lengths == self.length).sum())
-        short = rows[whole:][np.argsort(self.lengths[rows[whole:]], kind="stable")]
-        return [part[i : i + size] for part in (rows[:whole], short) for i in range(0, len(part), size)]
-
-    def inputs(self, rows: Ints) -> Ints:
-        """(B, K) input symbols, zero beyond each window's length."""
-        columns = np.arange(int(self.lengths[rows].max()))
-        inside = columns < self.lengths[rows, None]
-        places = (self.base + self.start)[rows, None] + columns
-        return np.where(inside, self.buffer[np.where(inside, places, 0)], 0).astype(np.int64)
-
-    def broken_edges(self, rows: Ints) -> NDArray[np.bool_]:
-        """(2, B, k + 1): `words.broken_edges` of each window's document, true beyond the window."""
-        columns = np.arange(self.length + 1)
-        within = columns <= self.lengths[rows, None]
-        first = (self.base + self.document + self.start)[rows]  # a document has one offset more than bytes
-        beyond: NDArray[np.bool_] = ~within
-        return beyond | self._broken_edges[:, np.where(within, first[:, None] + columns, 0)]
-
-    @cached_property
-    def _broken_edges(self) -> NDArray[np.bool_]:
-        return np.concatenate([broken_edges(item) for item in self.data], axis=1)
-
-    def document_spans(self, rows: Ints, written: Written, vocabulary: Vocabulary, task: str) -> list[tuple[int, Span]]:
-        """(document, span) of every kept span of a batch, in bytes of its document."""
-        spans = decode_batch(written.symbols, vocabulary, task=task, lengths=self.lengths[rows])
-        row = rows[spans.segment]
-        logs = sum(written.log_probabilities[spans.segment, spans.position + i] for i in range(3))
-        scores = np.exp(logs)
-        kept = (self.low[row] <= spans.end) & (spans.end < self.high[row])
-        start, end = self._whole_characters(row, spans.start, spans.end)
-        columns = (self.document[row], start, end, spans.label, scores)
-        return [
-            (document, Span(first, last, vocabulary.label_names[label], score))
-            for document, first, last, label, score in zip(*(c[kept].tolist() for c in columns), strict=True)
-        ]
-
-    def _whole_characters(self, row: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
-        """Offsets in the document, the start moved back and the end moved on to the edges of UTF-8 characters."""
-        base, limit = self.base[row], self.limit[row]
-        start, end = base + self.start[row] + start, base + self.start[row] + end
-        for _ in range(3):  # a character has at most three continuation bytes
-            start = start - ((start > base) & _continues(self.buffer, start))
-            end = end + ((end < limit) & _continues(self.buffer, end))
-        return start - base, end - base
-
-
-def _continues(buffer: NDArray[np.uint8], places: Ints) -> NDArray[np.bool_]:
-    continues: NDArray[np.bool_] = (buffer[np.minimum(places, len(buffer) - 1)] & 0xC0) == 0x80
-    return continues
+def _most_probable(spans: list[Span]) -> list[Span]:
+    """Each span once, with the highest of its scores."""
+    best = {span: span for span in sorted(spans, key=lambda span: span.score)}
+    return list(best.values())
 
 
 def _forbid(logits: Floats, previous: Ints, forbidden: NDArray[np.bool_], vocabulary: Vocabulary) -> Floats:
