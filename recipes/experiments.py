@@ -8,18 +8,21 @@
 `run` trains in `runs/NAME`, going on where an earlier call was stopped, writes the model package (published ones to
 their place in the repository, others to `runs/NAME/model`), scores it on the development and test files of every
 folder of its training data, from raw text, and writes `recipes/results/NAME.json`. `score` does all but the training.
+
+Before anything is written, the price of the package's precision is measured on the recipe's development files, against
+fp32 weights; more than 0.3 points of a task, in the mean of its files, is refused unless `--force` is given.
 """
 
 import argparse
 import csv
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cutting import write_first_sentences
-from package import parameters_of, size_on_disk, write_run_package
+from package import measure_run, parameters_of, size_on_disk, write_run_package
 from scoring import gold_files, read_json, score_file, write_json
 
 from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
@@ -68,6 +71,8 @@ class Places:
     results: Path = RESULTS
     threads: int | None = None
     """All cores if None."""
+    force: bool = False
+    """Whether to publish a package whose precision costs too much."""
 
 
 CONLL_STEPS = 8000
@@ -174,6 +179,7 @@ def package_path(experiment: Experiment, places: Places) -> Path:
 
 def score(experiment: Experiment, places: Places) -> None:
     """Write the run's package, score it, write `results/NAME.json`, and the package again, with scores on its card."""
+    price = price_of(experiment, places)
     publish(experiment, places)
     path = package_path(experiment, places)
     command = [sys.executable, "-m", "bytespan", "tag", "--format", "jsonl", "--model", path, *experiment.options]
@@ -195,6 +201,7 @@ def score(experiment: Experiment, places: Places) -> None:
         "seed": experiment.seed,
         "commit": commit(),
         "precision": experiment.precision,
+        "price": price,
         "parameters": parameters_of(path),
         "megabytes": round(size_on_disk(path) / 1e6, 3),
         "training": training_of(experiment, places),
@@ -203,6 +210,31 @@ def score(experiment: Experiment, places: Places) -> None:
     write_json(places.results / f"{experiment.name}.json", result)
     publish(experiment, places)
     draw(experiment, places)
+
+
+def price_of(experiment: Experiment, places: Places) -> list[dict[str, Any]]:
+    """What the precision costs on each development file; what was recorded before if the run is not here.
+
+    Exits with one sentence if it costs too much, unless that is forced.
+    """
+    from bytespan.errors import ConfigError
+    from bytespan.price import refuse_dear
+
+    run = places.runs / experiment.name
+    if experiment.scores or not run.exists():
+        recorded: list[dict[str, Any]] = (read_json(places.results / f"{experiment.name}.json") or {}).get("price", [])
+        return recorded
+    files = [name for corpus in recipe_of(experiment).corpora for name in corpus.dev]
+    prices = measure_run(run, files, data=places.data, precision=experiment.precision, threads=places.threads)
+    for price in prices:
+        lost = f"{price.exact:.2f} in fp32, {price.rounded:.2f} in {experiment.precision}, {price.points:.2f} lost"
+        report(f"{experiment.name}: {price.file} {price.task} {lost}")
+    try:
+        refuse_dear(prices, precision=experiment.precision, remedy="give --force")
+    except ConfigError as error:
+        if not places.force:
+            sys.exit(f"experiments: {experiment.name}: {error}")
+    return [asdict(price) for price in prices]
 
 
 def training_of(experiment: Experiment, places: Places) -> dict[str, Any]:
@@ -280,12 +312,13 @@ def main() -> None:
             command.add_argument("names", nargs="+", metavar="NAME")
             command.add_argument("--data", type=Path, default=Places().data, help="default: %(default)s")
             command.add_argument("--threads", type=int, help="default: all cores")
+            command.add_argument("--force", action="store_true", help="publish even if the precision costs too much")
         command.add_argument("--runs", type=Path, default=Places().runs, help="default: %(default)s")
     options = parser.parse_args()
     if options.command == "list":
         show_list(Places(runs=options.runs))
         return
-    places = Places(options.data, options.runs, threads=options.threads)
+    places = Places(options.data, options.runs, threads=options.threads, force=options.force)
     for experiment in map(experiment_named, options.names):
         if options.command == "run":
             run(experiment, places)

@@ -1,11 +1,15 @@
 """A run's model package with a card that names data, licences, scores and limits; and what a package weighs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bytespan.config import Recipe
 from bytespan.package import WEIGHTS, Provenance, describe_model, read_package
+
+if TYPE_CHECKING:
+    from bytespan.price import Price
 
 CONLL = "CoNLL-2002/2003 shared task, research only"
 LICENCES = {
@@ -114,6 +118,18 @@ def write_run_package(
     card = describe_model(model.config, labels, provenance) + note + LIMITS
     path.parent.mkdir(parents=True, exist_ok=True)
     export_package(model, path, provenance=provenance, precision=precision, with_weights=with_weights, card=card)
+
+
+def measure_run(run: Path, files: Sequence[str], *, data: Path, precision: str, threads: int | None) -> list["Price"]:
+    """What a precision costs a run's best checkpoint on development files, named from `data`."""
+    from bytespan.neural.checkpoint import load_model
+    from bytespan.price import measure_prices
+
+    if precision == "fp32":
+        return []
+    model, _ = load_model(run / "best")
+    prices = measure_prices(model, [data / name for name in files], precision=precision, threads=threads)
+    return [replace(price, file=str(Path(price.file).relative_to(data))) for price in prices]
 
 
 def parameters_of(path: Path) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Models with random weights that depend on every input, for comparing what runs them; generators write spans too."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 
 import torch
 
@@ -72,4 +73,16 @@ def random_parallel(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], 
                 parameter.normal_(std=0.2, generator=rng)
         for table in (model.table, model.bytes, model.gaps):
             table.weight.normal_(generator=rng)
+    return model
+
+
+def unfit_for_int8(model: Parallel) -> Parallel:
+    """The model with one unit silenced and huge weights on it: nothing in fp32, but all of the range of int8."""
+    model = deepcopy(model)
+    last, gate = model.config.layers - 1, 3 * model.config.units  # the output gate of the first unit
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            parameters[f"forwards.{last}.{kind}_l0"][gate] = -200.0 if kind == "bias_ih" else 0.0
+        model.output.weight[:, 0] = 1e4
     return model

@@ -2,15 +2,23 @@
 
 import json
 import sys
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bytespan.config import read_recipe
 from bytespan.corpora.reading import read_documents
+from bytespan.corpora.writing import write_documents
 from bytespan.errors import CorpusError
+from bytespan.spans import Document
+from networks import unfit_for_int8
+
+if TYPE_CHECKING:
+    from bytespan.neural.parallel import Parallel
 
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "recipes"
@@ -167,10 +175,38 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path) -> None:
     assert [score["f1"] for score in result["scores"]] == [100.0, 100.0]
     assert (result["seed"], result["sentences"], result["training"]["steps"]) == (3, 5, 40)
     assert result["parameters"]["table"] == 16 * 32
+    price = {"file": "ner/conll/en/dev.conll", "task": "entities", "exact": 100.0, "rounded": 100.0}
+    assert result["price"] == [price]
     assert result["megabytes"] > 0
     card = (tmp_path / "runs" / "tiny" / "model" / "card.md").read_text(encoding="utf-8")
     assert "| ner/conll/en/test.conll F1 | 1.0000 |" in card
     assert "## Research only" in card
+
+
+def test_a_package_whose_precision_costs_too_much_is_not_published_unasked(
+    tiny_parallel: "Parallel", tiny_documents: list[Document], tmp_path: Path
+) -> None:
+    from bytespan.config import TrainConfig
+    from bytespan.neural.checkpoint import new_state, save_checkpoint
+
+    experiments = program("experiments")
+    folder = tmp_path / "data" / "ner" / "conll" / "en"
+    folder.mkdir(parents=True)
+    with (folder / "dev.conll").open("wb") as stream:
+        write_documents(tiny_documents, stream, format="conll")
+    model = unfit_for_int8(tiny_parallel)
+    state = new_state(model.config, model.vocabulary, TrainConfig())
+    state.model.load_state_dict(model.state_dict())
+    save_checkpoint(tmp_path / "runs" / "tiny" / "best", state, TrainConfig(), resumable=False)
+    experiment = experiments.Experiment("tiny", "conll-parallel", ("en",), precision="int8")
+    places = experiments.Places(tmp_path / "data", tmp_path / "runs", tmp_path / "results", threads=1)
+    with pytest.raises(SystemExit, match=r"experiments: tiny: int8 costs .* points of entities F1, .* or give --force"):
+        experiments.score(experiment, places)
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "runs" / "tiny" / "model").exists()
+    (price,) = experiments.price_of(experiment, replace(places, force=True))
+    assert price["file"] == "ner/conll/en/dev.conll"
+    assert price["exact"] - price["rounded"] > 0.3
 
 
 def test_the_figures_of_the_readme_are_those_of_the_result_file() -> None:

@@ -67,6 +67,7 @@ def test_export_packs_the_checkpoint_of_a_parallel_decoder(run: Run, tiny_parall
     save_checkpoint(tmp_path / "run" / "best", state, TrainConfig(), resumable=False)
     for precision in ("fp32", "int8"):
         shown = run("export", "run", "model.zip", "--precision", precision, "--no-weights")
-        assert (shown.returncode, shown.stdout, shown.stderr) == (0, "", "")
+        assert (shown.returncode, shown.stdout) == (0, "")
+        assert ("not measured" in shown.stderr) == (precision == "int8")
         tagged = run("tag", "-m", "model.zip", stdin=TEXT).stdout
         assert tagged.strip() == "[Angela Merkel]PER besuchte [Paris]LOC ."

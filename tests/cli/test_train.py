@@ -33,6 +33,7 @@ def test_a_trained_model_tags_and_can_be_exported(run: Run, trained: Path, tmp_p
         "--licence", "MIT", "--training-data", "two sentences (MIT)", "--score", "two sentences F1=0.5", "--no-weights",
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"{tmp_path / 'gold.conll'}" in ended.stdout  # on which the run was chosen, and what int8 costs is measured
     info = json.loads(run("info", "small.zip", "--json").stdout)
     assert info["labels"] == {"entities": ["LOC", "PER"]}
     assert {key: info[key] for key in ("name", "languages", "licence", "precision", "training_data", "scores")} == {

@@ -17,7 +17,7 @@ from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError
 from bytespan.neural.checkpoint import load_model
 from bytespan.neural.curves import STEP_COLUMNS, draw_curves, read_rows
-from bytespan.neural.runs import export_run, read_corpora, run_training
+from bytespan.neural.runs import development_files, export_run, read_corpora, run_training
 from bytespan.package import read_package
 from bytespan.tagger import load
 from neural import corpus
@@ -117,8 +117,10 @@ def test_run_directory_holds_logs_checkpoints_pictures_and_a_model_that_tags(dat
     package = export_run(data / "run", wanted)
     assert [record.step for record in records] == list(range(1, 61))
     assert {path.name for path in (data / "run").iterdir()} == {
-        "best", "curves.png", "dev.csv", "last", "log.csv", "model", "tensorboard",
+        "best", "curves.png", "dev.csv", "dev.json", "last", "log.csv", "model", "tensorboard",
     }  # fmt: skip
+    assert development_files(data / "run") == [str(data / "toy.jsonl")]
+    assert development_files(data) is None
     assert (data / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert set(read_package(package).labels) == {"entities", "tokens"}  # writing words is for training only
     assert load(package)("Ana saw Bo.").text == "Ana saw Bo."

@@ -1,13 +1,25 @@
-"""`bytespan export`: a checkpoint of a training -> a model package to tag with."""
+"""`bytespan export`: a checkpoint of a training -> a model package to tag with, and what rounding its weights costs."""
 
+from __future__ import annotations
+
+import logging
+import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bytespan.cli.options import Debug
-from bytespan.errors import ConfigError, import_extra
+from bytespan.cli.options import Debug, Threads
+from bytespan.errors import ConfigError, CorpusError, LabelError, import_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bytespan.neural.decoders import Model
+    from bytespan.price import Price
+
+logger = logging.getLogger(__name__)
 
 
 class Precision(str, Enum):
@@ -32,6 +44,19 @@ def export(
             help="Of the weights: fp32 as trained; fp16 half the size; int8 a quarter, faster and a little less exact.",
         ),
     ] = Precision.fp16,
+    dev_files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dev",
+            metavar="FILE",
+            help="Annotated file on which to measure what fp16 or int8 cost; may be given several times.",
+            show_default="the development files of the run",
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Export even at a cost of more than 0.3 points in the mean of a task's files."),
+    ] = False,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Of the model.", show_default="that of OUT")
     ] = None,
@@ -55,9 +80,13 @@ def export(
     weights: Annotated[
         bool, typer.Option("--weights/--no-weights", help="Add the weights from which training can go on.")
     ] = True,
+    threads: Threads = None,
     debug: Debug = False,
 ) -> None:
     """Export a training checkpoint as a model to tag with.
+
+    Rounded weights have a price: F1 of entities, or accuracy of tokens, on development files with fp32 weights and with
+    the rounded ones is shown, and where more than 0.3 points are lost nothing is written.
 
     Needs the extra: pip install 'bytespan[train]'.
 
@@ -68,7 +97,9 @@ def export(
     from bytespan.neural.checkpoint import load_model
     from bytespan.neural.export import export_package
     from bytespan.package import Provenance
+    from bytespan.price import refuse_dear
 
+    chosen = None if card is None else _read_card(card)
     best = checkpoint / "best" if (checkpoint / "best").is_dir() else checkpoint / "last"
     trained, _ = load_model(best if best.is_dir() else checkpoint)
     provenance = Provenance(
@@ -79,14 +110,66 @@ def export(
         training_data=tuple(training_data or ()),
         scores=dict(_score(assignment) for assignment in scores or ()),
     )
-    export_package(
-        trained,
-        target,
-        provenance=provenance,
-        precision=precision.value,
-        with_weights=weights,
-        card=None if card is None else _read_card(card),
-    )
+    if precision is not Precision.fp32:
+        prices = _measure(trained, checkpoint, dev_files, precision.value, threads)
+        _show(prices, precision.value)
+        if not force:
+            refuse_dear(prices, precision=precision.value, remedy="give --force")
+    export_package(trained, target, provenance=provenance, precision=precision.value, with_weights=weights, card=chosen)
+
+
+def _measure(
+    model: Model, checkpoint: Path, dev_files: list[str] | None, precision: str, threads: int | None
+) -> list[Price]:
+    """Prices on the files that were given, else on those of the run, if they are still there."""
+    from bytespan.neural.runs import development_files
+    from bytespan.price import measure_prices
+
+    known = (development_files(folder) for folder in (checkpoint, checkpoint.parent))
+    files = dev_files or next((found for found in known if found), [])
+    try:
+        return measure_prices(model, _with_progress(files), precision=precision, threads=threads)
+    except (CorpusError, LabelError) as error:
+        if dev_files:
+            raise
+        logger.warning("%s", error)
+        return []
+
+
+def _with_progress(files: list[str]) -> Iterable[str]:
+    """The files, with a bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        return files
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(files, description="measuring", console=Console(stderr=True), transient=True)
+
+
+def _show(prices: Sequence[Price], precision: str) -> None:
+    """A row a file and task, and the mean of each task that several files have."""
+    from bytespan.cli.output import Results
+    from bytespan.cli.tables import table
+    from bytespan.price import figure_of, mean_points
+
+    if not prices:
+        logger.warning("what %s costs was not measured: give an annotated file with --dev FILE", precision)
+        return
+    rows = [
+        [
+            price.file,
+            price.task,
+            figure_of(price.task),
+            *(f"{x:.2f}" for x in (price.exact, price.rounded, price.points)),
+        ]
+        for price in prices
+    ]
+    for task, points in mean_points(prices).items():
+        if sum(price.task == task for price in prices) > 1:
+            rows.append(["mean", task, figure_of(task), "", "", f"{points:.2f}"])
+    with Results() as results:
+        columns = ["file", "task", "figure", "fp32", precision, "lost"]
+        results.write(table(columns, rows, title=f"what {precision} costs", names=3))
 
 
 def _score(assignment: str) -> tuple[str, float]:

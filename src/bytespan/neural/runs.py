@@ -1,11 +1,12 @@
 """A whole training from a recipe: corpora in, a run directory out, resumable at any moment.
 
 The run directory holds `last/` (the checkpoint to resume from), `best/` (the best on the development corpora),
-`log.csv` (a row a step), `dev.csv` (a row a development score), `curves.png`, `tensorboard/` and, once the run has
-ended, `model/`, the package to tag with.
+`log.csv` (a row a step), `dev.csv` (a row a development score), `dev.json` (where the development corpora are),
+`curves.png`, `tensorboard/` and, once the run has ended, `model/`, the package to tag with.
 """
 
 import csv
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -119,6 +120,8 @@ def run_training(
     if not is_first_process():
         yield from records
         return
+    files = [str((data / name).absolute()) for corpus in recipe.corpora for name in corpus.dev]
+    (output / "dev.json").write_text(json.dumps(files, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     with _RunLog(output, resumed_at=state.progress.step) as log:
         for record in records:
             log.write(record)
@@ -146,6 +149,16 @@ def export_run(output: Path, recipe: Recipe) -> Path:
     provenance = Provenance(output.name, languages=languages, training_data=data, scores=scores)
     export_package(model, output / "model", provenance=provenance)
     return output / "model"
+
+
+def development_files(output: Path) -> list[str] | None:
+    """The development files of a run, where they were when it was trained; None if they are not known."""
+    path = output / "dev.json"
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return [str(name) for name in files] if isinstance(files, list) else None
 
 
 def _begin_or_resume(

@@ -1,0 +1,101 @@
+"""What rounding a model's weights costs: the exported package against the weights as trained, on gold files.
+
+Needs torch, to export; both packages are then tagged with as users do. A price is counted in points of the figure by
+which models are compared: F1 in percent, for tokens accuracy.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bytespan.corpora.reading import read_documents
+from bytespan.errors import ConfigError, LabelError
+from bytespan.evaluation import Scores, score_documents
+from bytespan.neural.decoders import Model
+from bytespan.neural.export import export_package
+from bytespan.package import Provenance
+from bytespan.spans import TOKENS, Document
+from bytespan.tagger import Tagger, load
+
+MOST_POINTS = 0.3
+"""A higher price is not paid unasked: see `refuse_dear`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What rounding costs on one gold file, in one task."""
+
+    file: str
+    task: str
+    exact: float
+    """The figure with fp32 weights, in percent."""
+    rounded: float
+    """The figure with the rounded ones."""
+
+    @property
+    def points(self) -> float:
+        """What is lost; below 0 if rounding happened to help."""
+        return self.exact - self.rounded
+
+
+def measure_prices(
+    model: Model,
+    files: Iterable[str | Path],
+    *,
+    precision: str,
+    threads: int | None = None,
+) -> list[Price]:
+    """The price of a precision on each file and task, in their order.
+
+    Raises CorpusError for a file that cannot be read, LabelError for one that annotates nothing that the model does.
+    """
+    prices: list[Price] = []
+    with TemporaryDirectory() as folder:
+        taggers = []
+        for name in ("fp32", precision):
+            path = Path(folder) / name
+            export_package(model, path, provenance=Provenance(name), precision=name, with_weights=False)
+            taggers.append(load(path, threads=threads))
+        for file in files:
+            gold = list(read_documents(file))
+            exact, rounded = (_score(tagger, gold, str(file)) for tagger in taggers)
+            prices += [Price(str(file), task, exact[task].main, rounded[task].main) for task in exact]
+    return prices
+
+
+def mean_points(prices: Iterable[Price]) -> dict[str, float]:
+    """Task -> the mean price over its files, each file counting alike."""
+    found: dict[str, list[float]] = {}
+    for price in prices:
+        found.setdefault(price.task, []).append(price.points)
+    return {task: sum(points) / len(points) for task, points in found.items()}
+
+
+def refuse_dear(prices: Iterable[Price], *, precision: str, remedy: str) -> None:
+    """ConfigError if a task costs more than MOST_POINTS, in the mean of its files: one file alone may do so by chance.
+
+    `remedy` says how the caller takes it all the same.
+    """
+    for task, points in mean_points(prices).items():
+        if points > MOST_POINTS:
+            raise ConfigError(
+                f"{precision} costs {points:.2f} points of {task} {figure_of(task)}, more than {MOST_POINTS}, so "
+                f"nothing was written: choose a finer precision, or {remedy}"
+            )
+
+
+def figure_of(task: str) -> str:
+    """What is counted in a task."""
+    return "accuracy" if task == TOKENS else "F1"
+
+
+def _score(tagger: Tagger, gold: Sequence[Document], file: str) -> dict[str, Scores]:
+    """Task -> scores, for what both the model and the file have."""
+    annotated = {task for document in gold for task in document.spans}
+    tasks = [task for task in tagger.tasks if task in annotated]
+    if not tasks:
+        known = " and ".join(tagger.tasks)
+        raise LabelError(f"{file}: no spans of {known}, which the model finds: give another file to measure on")
+    pairs = list(zip(gold, tagger.pipe(gold, tasks=tasks), strict=True))
+    return {task: score_documents([pair for pair in pairs if task in pair[0].spans], task=task) for task in tasks}

@@ -1,0 +1,80 @@
+"""`bytespan export` says what rounded weights cost, and refuses what costs too much."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bytespan.spans import Document
+from cli.conftest import Run
+from networks import unfit_for_int8
+
+if TYPE_CHECKING:
+    from bytespan.neural.parallel import Parallel
+
+
+@pytest.fixture
+def runs(tiny_parallel: "Parallel", tiny_documents: list[Document], tmp_path: Path) -> Path:
+    """The run directories `good` and `bad`, whose model 8 bits ruin, and a gold file."""
+    from bytespan.config import TrainConfig
+    from bytespan.corpora.writing import write_documents
+    from bytespan.neural.checkpoint import new_state, save_checkpoint
+
+    for name, model in (("good", tiny_parallel), ("bad", unfit_for_int8(tiny_parallel))):
+        state = new_state(model.config, model.vocabulary, TrainConfig())
+        state.model.load_state_dict(model.state_dict())
+        save_checkpoint(tmp_path / name / "best", state, TrainConfig(), resumable=False)
+    with (tmp_path / "gold.jsonl").open("wb") as stream:
+        write_documents(tiny_documents, stream, format="jsonl")
+    return tmp_path
+
+
+def test_what_rounding_costs_is_shown_for_each_file_and_task(run: Run, runs: Path) -> None:
+    shown = run("export", "good", "out", "--precision", "int8", "--dev", "gold.jsonl", "--dev", "gold.jsonl")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    row = ["gold.jsonl", "tokens", "accuracy", "100.00", "100.00", "0.00"]
+    assert lines[:2] == [["what", "int8", "costs"], ["file", "task", "figure", "fp32", "int8", "lost"]]
+    assert lines.count(row) == 2
+    assert ["mean", "entities", "F1", "0.00"] in lines
+    assert (runs / "out" / "model.onnx").exists()
+
+
+def test_an_export_that_costs_too_much_is_refused_and_forced(run: Run, runs: Path) -> None:
+    before = sorted(path.name for path in runs.iterdir())
+    call = ("export", "bad", "out", "--precision", "int8", "--dev", "gold.jsonl")
+    refused = run(*call)
+    assert refused.returncode == 1
+    assert refused.stdout.startswith("what int8 costs\n")
+    assert "points of" in refused.stderr
+    assert refused.stderr.endswith("more than 0.3, so nothing was written: choose a finer precision, or give --force\n")
+    assert refused.stderr.count("\n") == 1
+    assert sorted(path.name for path in runs.iterdir()) == before
+    forced = run(*call, "--force")
+    assert (forced.returncode, forced.stdout, forced.stderr) == (0, refused.stdout, "")
+    assert json.loads(run("info", "out", "--json").stdout)["precision"] == "int8"
+    assert run("export", "bad", "half", "--dev", "gold.jsonl").returncode == 0
+
+
+def test_a_run_knows_its_development_files(run: Run, runs: Path) -> None:
+    (runs / "bad" / "dev.json").write_text(json.dumps([str(runs / "gold.jsonl")]), encoding="utf-8")
+    for checkpoint in ("bad", "bad/best"):
+        ended = run("export", checkpoint, "out", "--precision", "int8")
+        assert ended.returncode == 1
+        assert "int8 costs" in ended.stderr
+    (runs / "gold.jsonl").unlink()
+    ended = run("export", "bad", "out", "--precision", "int8")
+    assert ended.returncode == 0
+    absent, remedy = ended.stderr.splitlines()
+    assert "gold.jsonl" in absent
+    assert remedy == "bytespan: what int8 costs was not measured: give an annotated file with --dev FILE"
+
+
+def test_exact_weights_cost_nothing_and_a_named_file_must_be_there(run: Run, runs: Path) -> None:
+    ended = run("export", "bad", "out", "--precision", "fp32")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    ended = run("export", "bad", "other", "--precision", "int8", "--dev", "absent.conll")
+    assert ended.returncode == 1
+    assert "absent.conll" in ended.stderr
+    assert not (runs / "other").exists()
