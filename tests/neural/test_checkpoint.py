@@ -21,6 +21,7 @@ from bytespan.neural.checkpoint import (
     save_checkpoint,
 )
 from bytespan.neural.export import export_package
+from bytespan.neural.parallel import Parallel
 from bytespan.neural.training import train
 from bytespan.package import Provenance
 from bytespan.vocabulary import Vocabulary
@@ -132,10 +133,23 @@ def test_initial_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         initialize_from(state, tmp_path / "old")
 
 
-def test_initial_weights_are_not_found_in_a_package_for_tagging_only(tmp_path: Path) -> None:
+def test_a_generator_packaged_for_tagging_only_has_no_initial_weights(tmp_path: Path) -> None:
     export_package(trained().model, tmp_path / "model", provenance=Provenance("old"), with_weights=False)
     with pytest.raises(ModelError, match="packaged without weights"):
         initialize_from(new_state(MODEL, VOCABULARY, TRAIN), tmp_path / "model")
+
+
+def test_a_parallel_decoder_packaged_for_tagging_only_has_initial_weights(
+    tmp_path: Path, tiny_parallel: Parallel
+) -> None:
+    export_package(
+        tiny_parallel, tmp_path / "model", provenance=Provenance("old"), precision="int8", with_weights=False
+    )
+    state = new_state(tiny_parallel.config, tiny_parallel.vocabulary, TRAIN)
+    initialize_from(state, tmp_path / "model")
+    wanted = tiny_parallel.table.weight.detach()
+    assert isinstance(state.model, Parallel)
+    torch.testing.assert_close(state.model.table.weight.detach(), wanted, atol=float(wanted.abs().max()) / 254, rtol=0)
 
 
 def test_only_a_strictly_higher_score_is_a_new_best() -> None:

@@ -20,8 +20,9 @@ from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_t
 from bytespan.errors import ModelError
 from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_model
 from bytespan.neural.generate import AuxiliaryHead, Generator
+from bytespan.neural.import_parallel import parallel_weights
 from bytespan.neural.parallel import Parallel
-from bytespan.package import read_package, write_directory
+from bytespan.package import Package, read_package, write_directory
 from bytespan.vocabulary import Vocabulary
 
 CHECKPOINT_VERSION = 1
@@ -176,10 +177,17 @@ def _read_weights(path: Path) -> tuple[ModelConfig, Vocabulary, Mapping[str, Ten
         model, _ = load_model(path)
         return model.config, model.vocabulary, model.state_dict()
     package = read_package(path)
-    if package.weights is None:
-        raise ModelError(f"{path}: packaged without weights to train on: start from its checkpoint")
-    weights = _parse_tensors(package.weights, path)
-    return package.config, package.vocabulary, weights
+    return package.config, package.vocabulary, _weights_of(package)
+
+
+def _weights_of(package: Package) -> Mapping[str, Tensor]:
+    """The weights to train on that a package holds, else those that its graph tags with."""
+    if package.weights is not None:
+        return _parse_tensors(package.weights, package.path)
+    if package.config.decoder == "generator":
+        raise ModelError(f"{package.path}: packaged without weights to train on, and a generator's cannot be read back "
+                         "out of its model.onnx: start from its checkpoint")  # fmt: skip
+    return parallel_weights(package.onnx, package.config, package.vocabulary, source=str(package.path))
 
 
 def _training_tensors(state: TrainingState) -> dict[str, Tensor]:

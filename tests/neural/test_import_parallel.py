@@ -1,0 +1,97 @@
+"""Weights read back out of model.onnx against those that were exported."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bytespan.config import ModelConfig
+from bytespan.errors import ModelError
+from bytespan.neural.export import export_model
+from bytespan.neural.graph import PRECISIONS, quantize
+from bytespan.neural.import_parallel import parallel_weights
+from bytespan.neural.parallel import Parallel
+from bytespan.neural.scoring import TorchUnitModel
+from bytespan.package import read_package
+from bytespan.runtime.parallel import OnnxParallel
+from bytespan.tagger import PACKAGED_MODEL
+from bytespan.units import collate_units, cut_units
+from bytespan.vocabulary import Vocabulary
+from networks import random_generator, random_parallel
+
+LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
+CONFIG = ModelConfig(
+    "parallel", segment_length=100, layers=2, units=12, embedding=6, table_rows=64, table_width=8, kernels=10,
+    unit_width=14,
+)  # fmt: skip
+SHAPES = [
+    pytest.param(CONFIG, id="two layers"),
+    pytest.param(replace(CONFIG, layers=1), id="one layer"),
+    pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
+]
+TEXT = "Angela Merkel besuchte Paris. In paris, PARIS! 東京は大きい"
+
+
+def read_back(model: Parallel, precision: str) -> dict[str, torch.Tensor]:
+    return parallel_weights(export_model(model, precision=precision), model.config, model.vocabulary, source="model")
+
+
+@pytest.mark.parametrize("config", SHAPES)
+@pytest.mark.parametrize(("precision", "within"), [("fp32", 0.0), ("fp16", 1e-3), ("int8", 1 / 127)])
+def test_weights_come_back_as_exactly_as_they_were_exported(config: ModelConfig, precision: str, within: float) -> None:
+    """int8 has a scale a column, so that no weight is off by more than the matrix's largest divided by 254."""
+    model = random_parallel(config, LABELS, seed=0)
+    found = read_back(model, precision)
+    assert found.keys() == model.state_dict().keys()
+    for name, wanted in model.state_dict().items():
+        torch.testing.assert_close(found[name], wanted, atol=within * float(wanted.abs().max()) / 2, rtol=within)
+
+
+def test_int8_weights_are_codes_times_their_scales() -> None:
+    model = random_parallel(CONFIG, LABELS, seed=1)
+    codes, scales = quantize(model.table.weight.detach().numpy(), axis=0)
+    np.testing.assert_allclose(read_back(model, "int8")["table.weight"], codes * scales, rtol=1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_model_made_of_what_was_read_back_exports_to_the_same_weights(precision: str) -> None:
+    model = random_parallel(CONFIG, LABELS, seed=2)
+    again = Parallel(model.config, model.vocabulary)
+    again.load_state_dict(read_back(model, precision))
+    torch.testing.assert_close(read_back(again, precision), read_back(model, precision), atol=0, rtol=1e-6)
+
+
+def test_the_packaged_model_is_the_same_in_torch() -> None:
+    package = read_package(PACKAGED_MODEL)
+    model = Parallel(package.config, package.vocabulary).eval()
+    model.load_state_dict(parallel_weights(package.onnx, package.config, package.vocabulary, source="base"))
+    batch = collate_units([cut_units(TEXT.encode())], rows=package.config.table_rows)
+    scores = TorchUnitModel(model).score(batch)
+    np.testing.assert_allclose(scores, OnnxParallel(package, threads=1).score(batch), atol=0.1 * scores.std())
+
+
+def damaged(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def generators(data: bytes) -> bytes:
+    return export_model(random_generator(ModelConfig(layers=1, units=8, embedding=8, segment_length=8), LABELS, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("change", "config", "labels"),
+    [
+        pytest.param(damaged, CONFIG, LABELS, id="half a file"),
+        pytest.param(generators, CONFIG, LABELS, id="a generator"),
+        pytest.param(lambda data: b"", CONFIG, LABELS, id="nothing"),
+        pytest.param(bytes, replace(CONFIG, units=6), LABELS, id="other units"),
+        pytest.param(bytes, replace(CONFIG, layers=3), LABELS, id="other layers"),
+        pytest.param(bytes, CONFIG, {"tokens": ("NOUN",)}, id="other labels"),
+    ],
+)
+def test_what_is_no_graph_of_that_shape_is_refused_in_one_sentence(change, config: ModelConfig, labels) -> None:
+    data = change(export_model(random_parallel(CONFIG, LABELS, seed=0), precision="int8"))
+    with pytest.raises(ModelError, match=r"^old\.zip: packaged without weights .* start from its checkpoint$"):
+        parallel_weights(data, config, Vocabulary(100, labels), source=str(Path("old.zip")))
