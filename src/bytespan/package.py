@@ -26,6 +26,7 @@ from bytespan.vocabulary import Vocabulary
 FORMAT = "bytespan-model"
 FORMAT_VERSION = 1
 CONFIG, LABELS, WEIGHTS, ONNX, CARD = "config.json", "labels.json", "weights.safetensors", "model.onnx", "card.md"
+TUNING = "tuning.json"
 REQUIRED = (LABELS, ONNX, CARD)
 MAX_CONFIG_BYTES = 1 << 20
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -76,6 +77,11 @@ class Package:
         """The safetensors file to train on from, if the package holds it."""
         return self.files.get(WEIGHTS)
 
+    @property
+    def tuning(self) -> bytes | None:
+        """What `bytespan.tuning` reads, if the model was tuned."""
+        return self.files.get(TUNING)
+
     @cached_property
     def card(self) -> str:
         """The model's card in Markdown."""
@@ -124,7 +130,16 @@ def write_package(
     files[CARD] = (card or describe_model(config, labels, provenance)).encode("utf-8")
     if weights is not None:
         files[WEIGHTS] = weights
-    files = {CONFIG: _config_file(config, provenance, files)} | files
+    _write(path, config, provenance, files)
+
+
+def add_tuning(package: Package, path: Path | str, *, tuning: bytes) -> None:
+    """Write a package that was read whole, with `tuning` as its `tuning.json`, in its own place or another."""
+    _write(Path(path), package.config, package.provenance, {**package.files, TUNING: tuning})
+
+
+def _write(path: Path, config: ModelConfig, provenance: Provenance, files: Mapping[str, bytes]) -> None:
+    files = {CONFIG: _config_file(config, provenance, files)} | dict(files)
     if path.suffix.lower() == ".zip":
         write_file(path, _zip(files))
     else:

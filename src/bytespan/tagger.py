@@ -2,15 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from bytespan.calibration import OperatingPoint, Target
 from bytespan.errors import ConfigError, LabelError, ModelError
-from bytespan.package import Package, Provenance, read_package
+from bytespan.package import TUNING, Package, Provenance, read_package
 from bytespan.runtime.batching import open_model, tag_documents
 from bytespan.spans import Document, encode_text
+from bytespan.tuning import Tuning, tunings_from_json
 
 PACKAGED_MODEL = Path(__file__).with_name("models") / "base"
 """The model that comes with bytespan."""
+
+Threshold = float | Mapping[str, float]
+"""The least score of a span, for all tasks or by task."""
 
 Text = str | bytes | Document
 """What can be tagged. Of a document only its bytes and identifier count, not the spans that it has."""
@@ -22,18 +28,39 @@ class Tagger:
     def __init__(self, package: Package, *, threads: int | None = None) -> None:
         """Use `load` to get one from a path. `threads`: the most that one call uses, all CPUs if None."""
         self._package = package
+        self._tunings: Mapping[str, Tuning] = {}
+        if package.tuning is not None:
+            self._tunings = tunings_from_json(package.tuning, source=str(package.path / TUNING))
         self._model = open_model(package, threads=threads)
 
-    def __call__(self, text: Text, *, tasks: Sequence[str] | None = None, beam_size: int = 1) -> Document:
+    def __call__(
+        self,
+        text: Text,
+        *,
+        tasks: Sequence[str] | None = None,
+        beam_size: int = 1,
+        threshold: Threshold | None = None,
+        alternatives: bool | None = None,
+    ) -> Document:
         """The text with its spans of all tasks, or of some.
 
+        With a threshold, for all tasks or by task, all spans whose score is at least that, instead of the most likely
+        ones; of two that overlap the one of the higher score, or both with `alternatives`. Neither is needed where
+        `bytespan tune` chose them; a task that was not tuned takes the model's probabilities for its scores.
         Offsets count in the text as given. Bytes that are not UTF-8 are tagged as they are, with byte offsets only.
         Raises CorpusError for a lone surrogate, LabelError for a task that this model does not have.
         """
-        return next(self.pipe([text], tasks=tasks, beam_size=beam_size))
+        documents = self.pipe([text], tasks=tasks, beam_size=beam_size, threshold=threshold, alternatives=alternatives)
+        return next(documents)
 
     def pipe(
-        self, texts: Iterable[Text], *, tasks: Sequence[str] | None = None, beam_size: int = 1
+        self,
+        texts: Iterable[Text],
+        *,
+        tasks: Sequence[str] | None = None,
+        beam_size: int = 1,
+        threshold: Threshold | None = None,
+        alternatives: bool | None = None,
     ) -> Iterator[Document]:
         """Each text as by `__call__`, lazily and in order; far faster than one by one, in bounded memory.
 
@@ -47,8 +74,37 @@ class Tagger:
             raise ConfigError(f"beam_size must be 1, got {beam_size}: the parallel decoder of {self.path} always finds "
                               "the best spans")  # fmt: skip
         wanted = self._tasks(tasks)
+        points = self._points(wanted, threshold, alternatives)
+        if points and beam_size > 1:
+            raise ConfigError(f"beam_size must be 1 where a threshold chooses the spans, got {beam_size}")
         documents = (as_document(text) for text in texts)
-        return tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size)
+        floors = {task: point.floor for task, point in points.items()}
+        found = tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size, floors=floors)
+        return map(partial(_choose, points), found) if points else found
+
+    def threshold_for(
+        self,
+        task: str,
+        *,
+        precision: float | None = None,
+        recall: float | None = None,
+        f_beta: float | None = None,
+        alternatives: bool | None = None,
+    ) -> float:
+        """The threshold that had the wanted precision or recall, or the best F-beta, where the model was tuned.
+
+        Raises ConfigError if nothing had, or the task was not tuned.
+        """
+        self._tasks([task])
+        if task not in self._tunings:
+            raise ConfigError(f"{self.path}: its {task} were not tuned: run bytespan tune with a development file, or "
+                              "give a threshold")  # fmt: skip
+        return self._tunings[task].lookup(Target(precision, recall, f_beta), alternatives=alternatives).threshold
+
+    @property
+    def tunings(self) -> Mapping[str, Tuning]:
+        """Task -> what `bytespan tune` found out and chose, of tasks that were tuned."""
+        return self._tunings
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -78,12 +134,34 @@ class Tagger:
     def __repr__(self) -> str:
         return f"<Tagger {self.provenance.name} {self.provenance.version}: {', '.join(self.tasks)}>"
 
+    def _points(
+        self, tasks: Sequence[str], threshold: Threshold | None, alternatives: bool | None
+    ) -> dict[str, OperatingPoint]:
+        """Task -> the operating point, of tasks whose spans a threshold chooses."""
+        thresholds = threshold if isinstance(threshold, Mapping) else dict.fromkeys(tasks, threshold)
+        points: dict[str, OperatingPoint] = {}
+        for task in tasks:
+            wanted = thresholds.get(task)
+            if task in self._tunings:
+                points[task] = self._tunings[task].point(threshold=wanted, alternatives=alternatives)
+            elif wanted is not None:
+                points[task] = OperatingPoint(wanted, bool(alternatives))
+        if alternatives and not points:
+            raise ConfigError("alternatives need a threshold: give one, or run bytespan tune with a development file")
+        return points
+
     def _tasks(self, tasks: Sequence[str] | None) -> tuple[str, ...]:
         wanted = self.tasks if tasks is None else (tasks,) if isinstance(tasks, str) else tuple(tasks)
         for task in wanted:
             if task not in self.tasks:
                 raise LabelError(f"task {task!r} is not one of this model's ({', '.join(self.tasks)})")
         return wanted
+
+
+def _choose(points: Mapping[str, OperatingPoint], document: Document) -> Document:
+    """The document with the spans that the operating points choose."""
+    spans = {task: points[task].choose(found) if task in points else found for task, found in document.spans.items()}
+    return Document(document.data, spans, identifier=document.identifier)
 
 
 def load(path: str | Path | None = None, *, threads: int | None = None, whole_words: bool | None = None) -> Tagger:

@@ -1,6 +1,6 @@
 """Many documents through one model: lazily, in order, in bounded memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bytespan.decoding import predict_spans
 from bytespan.package import Package
@@ -28,21 +28,29 @@ def open_model(package: Package, *, threads: int | None = None) -> Model:
 
 
 def tag_documents(
-    model: Model, documents: Iterable[Document], *, tasks: Sequence[str], beam_size: int = 1
+    model: Model,
+    documents: Iterable[Document],
+    *,
+    tasks: Sequence[str],
+    beam_size: int = 1,
+    floors: Mapping[str, float] | None = None,
 ) -> Iterator[Document]:
-    """Each document with the model's spans instead of its own, in order, a group at a time."""
+    """Each document with the model's spans instead of its own, in order, a group at a time.
+
+    Of a task in `floors` every span that is at least so probable, overlapping or not.
+    """
     for group in group_documents(documents):
-        found = _predict(model, [document.data for document in group], tasks=tasks, beam_size=beam_size)
+        found = _predict(model, [document.data for document in group], tasks, beam_size, floors or {})
         for document, spans in zip(group, found, strict=True):
             yield Document(document.data, spans, identifier=document.identifier)
 
 
 def _predict(
-    model: Model, data: Sequence[bytes], *, tasks: Sequence[str], beam_size: int
+    model: Model, data: Sequence[bytes], tasks: Sequence[str], beam_size: int, floors: Mapping[str, float]
 ) -> list[dict[str, list[Span]]]:
     if isinstance(model, OnnxParallel):
-        return predict_by_units(model, data, tasks=tasks)
-    return predict_spans(model, data, tasks=tasks, beam_size=beam_size)
+        return predict_by_units(model, data, tasks=tasks, floors=floors)
+    return predict_spans(model, data, tasks=tasks, beam_size=beam_size, floors=floors)
 
 
 def group_documents(documents: Iterable[Document]) -> Iterator[list[Document]]:

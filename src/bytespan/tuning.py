@@ -1,0 +1,105 @@
+"""What `bytespan tune` finds out about a task, and how a model package keeps it: see docs/format.md."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bytespan.calibration import (
+    Calibration,
+    CurvePoint,
+    Judged,
+    OperatingPoint,
+    Target,
+    choose_point,
+    fit_calibration,
+    trace_curve,
+)
+from bytespan.errors import ConfigError, ModelError
+
+TUNING_VERSION = 1
+DIGITS = 6
+"""Decimals that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a task's spans are chosen, and what is known of other choices."""
+
+    calibration: Calibration
+    chosen: CurvePoint
+    """The operating point, as measured on the development data."""
+    alternatives: bool
+    """Whether the chosen point gives out spans that overlap more probable ones."""
+    flat: tuple[CurvePoint, ...]
+    """Ascending thresholds, and what they gave on the development data without alternatives."""
+    overlapping: tuple[CurvePoint, ...]
+    """And with alternatives."""
+
+    def point(self, *, threshold: float | None = None, alternatives: bool | None = None) -> OperatingPoint:
+        """The operating point in use, as tuned where nothing else is said."""
+        return OperatingPoint(
+            self.chosen.threshold if threshold is None else threshold,
+            self.alternatives if alternatives is None else alternatives,
+            self.calibration,
+        )
+
+    def lookup(self, target: Target, *, alternatives: bool | None = None) -> CurvePoint:
+        """The point of the curve that reaches the target; ConfigError if none does."""
+        wanted = self.alternatives if alternatives is None else alternatives
+        return choose_point(self.overlapping if wanted else self.flat, target)
+
+
+def fit_tuning(judged: Judged, target: Target, *, alternatives: bool = False) -> Tuning:
+    """Calibrate on development data and choose the point there that reaches the target; ConfigError if none does."""
+    calibration = fit_calibration(judged)
+    flat, overlapping = (trace_curve(judged, calibration, alternatives=wanted) for wanted in (False, True))
+    chosen = choose_point(overlapping if alternatives else flat, target)
+    return Tuning(calibration, chosen, alternatives, flat, overlapping)
+
+
+def tunings_to_json(tunings: Mapping[str, Tuning]) -> bytes:
+    """The content of `tuning.json`."""
+    tasks = {
+        task: {
+            "slope": round(tuning.calibration.slope, DIGITS),
+            "offset": round(tuning.calibration.offset, DIGITS),
+            "chosen": _row(tuning.chosen),
+            "alternatives": tuning.alternatives,
+            "flat": [_row(point) for point in tuning.flat],
+            "overlapping": [_row(point) for point in tuning.overlapping],
+        }
+        for task, tuning in tunings.items()
+    }
+    return (json.dumps({"version": TUNING_VERSION, "tasks": tasks}) + "\n").encode("utf-8")
+
+
+def tunings_from_json(data: bytes, *, source: str) -> dict[str, Tuning]:
+    """Task -> tuning; ModelError naming `source` if the file is of an unknown version or not as docs/format.md says."""
+    try:
+        values = json.loads(data)
+        version = values["version"]
+        if version == TUNING_VERSION:
+            return {str(task): _tuning(entry) for task, entry in values["tasks"].items()}
+    except (ConfigError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{source}: not as docs/format.md says: tune the model again") from error
+    raise ModelError(f"{source}: has version {version!r}, this bytespan reads {TUNING_VERSION}: upgrade bytespan")
+
+
+def _tuning(entry: Any) -> Tuning:
+    if not isinstance(entry["alternatives"], bool):
+        raise TypeError("alternatives must be true or false")
+    calibration = Calibration(float(entry["slope"]), float(entry["offset"]))
+    flat, overlapping = (tuple(map(_point, entry[name])) for name in ("flat", "overlapping"))
+    return Tuning(calibration, _point(entry["chosen"]), entry["alternatives"], flat, overlapping)
+
+
+def _row(point: CurvePoint) -> list[float]:
+    return [round(value, DIGITS) for value in (point.threshold, point.precision, point.recall)]
+
+
+def _point(row: Any) -> CurvePoint:
+    threshold, precision, recall = map(float, row)
+    if not (0 < threshold < 1 and 0 <= precision <= 1 and 0 <= recall <= 1):
+        raise ValueError(f"no point of a curve: {row}")
+    return CurvePoint(threshold, precision, recall)
