@@ -4,6 +4,7 @@ Its inputs are the fields of `units.UnitBatch`. Letters in shapes: T units, B se
 distinct units, V tags of all tasks.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -12,7 +13,10 @@ from torch import nn
 
 from bytespan.neural.graph import Array, Graph, Shapes, array, gates, quantize, serialize
 from bytespan.neural.parallel import KERNEL, Parallel
-from bytespan.units import HASHES, WIDTH
+from bytespan.units import HASHES, PAD, WIDTH
+
+HEAD = 8
+"""Places of a unit's bytes that are looked at in every unit; those behind them only where there are bytes."""
 
 
 def parallel_graph(model: Parallel, *, precision: str) -> bytes:
@@ -67,7 +71,8 @@ def _read_bytes(graph: Graph, model: Parallel, symbols: str) -> str:
     """(N, kernels): the largest value of each kernel over a unit's bytes.
 
     What a symbol adds to the kernels at each of the KERNEL places is in a table that ONNX Runtime works out on loading,
-    once for all; the convolution is then a sum of rows.
+    once for all; the convolution is then a sum of rows. From place HEAD on all units that end before HEAD are alike, so
+    there one of them and those that are longer do.
     """
     outside = len(model.bytes.weight)  # the symbol around a unit, a row of zeros
     embedding = np.concatenate([array(model.bytes.weight), np.zeros((1, model.config.embedding), np.float32)])
@@ -75,15 +80,29 @@ def _read_bytes(graph: Graph, model: Parallel, symbols: str) -> str:
     product = graph.add("MatMul", [_matrix(graph, "bytes", embedding), _matrix(graph, "convolution", kernels)])
     tables = graph.add_many("Split", [product], KERNEL, axis=1)
     edges = graph.constant(np.array([0, KERNEL // 2, 0, KERNEL // 2]))
-    padded, axis = graph.add("Pad", [symbols, edges, graph.constant(np.array(outside))]), graph.constant(np.array([1]))
-    parts = []
-    for i, table in enumerate(tables):
-        bounds = (graph.constant(np.array([i])), graph.constant(np.array([i + WIDTH])))
-        parts.append(graph.add("Gather", [table, graph.add("Slice", [padded, *bounds, axis])]))
-    total = reduce(lambda one, two: graph.add("Add", [one, two]), parts)  # (N, WIDTH, kernels)
-    most = graph.add("ReduceMax", [total], axes=[1], keepdims=0)
+    padded = graph.add("Pad", [symbols, edges, graph.constant(np.array(outside))])
+    head = _largest(graph, tables, padded, 0, HEAD)
+    zero = graph.constant(np.array(0))
+    last = graph.add("Gather", [symbols, graph.constant(np.array(HEAD - 1))], axis=1)  # (N,)
+    is_long = graph.add("Not", [graph.add("Equal", [last, graph.constant(np.array(PAD))])])
+    short = graph.constant(np.array([[PAD] * (WIDTH + KERNEL // 2) + [outside] * (KERNEL // 2)]))
+    long = graph.add("Concat", [short, graph.add("Compress", [padded, is_long], axis=0)], axis=0)
+    tail = _largest(graph, tables, long, HEAD, WIDTH)
+    number = graph.add("Cast", [is_long], to=TensorProto.INT64)
+    number = graph.add("Mul", [number, graph.add("CumSum", [number, zero])])  # (N,) row of `long`, 0 if it is short
+    most = graph.add("Max", [head, graph.add("Gather", [tail, number])])
     bias = graph.weight("convolution_bias", array(model.convolution.bias))
     return graph.add("Relu", [graph.add("Add", [most, bias])])
+
+
+def _largest(graph: Graph, tables: Sequence[str], padded: str, first: int, last: int) -> str:
+    """(N, kernels): the largest sum of rows at the places from `first` to `last`."""
+    axis, parts = graph.constant(np.array([1])), []
+    for i, table in enumerate(tables):
+        bounds = (graph.constant(np.array([first + i])), graph.constant(np.array([last + i])))
+        parts.append(graph.add("Gather", [table, graph.add("Slice", [padded, *bounds, axis])]))
+    total = reduce(lambda one, two: graph.add("Add", [one, two]), parts)  # (N, last - first, kernels)
+    return graph.add("ReduceMax", [total], axes=[1], keepdims=0)
 
 
 def _linear(graph: Graph, name: str, linear: nn.Linear, states: str) -> str:
@@ -131,11 +150,18 @@ def _both_ways(graph: Graph, model: Parallel, layer: int, states: str) -> str:
 
 
 def _elsewhere(graph: Graph, states: str) -> str:
-    """(T, B, 2 H): of each unit the mean state of all units of its segment that are the same word."""
+    """(T, B, 2 H): of each unit the mean state of all units of its segment that are the same word.
+
+    The sums are a matrix product of W x T weights, W being the highest number of a word and 1.
+    """
+    zero, one, two = (graph.constant(np.array(axis)) for axis in range(3))
     words = graph.add("Transpose", ["words"], perm=[1, 0])  # (B, T)
-    one, two = graph.constant(np.array([1])), graph.constant(np.array([2]))
-    pair = [graph.add("Unsqueeze", [words, axis]) for axis in (one, two)]
-    same = graph.add("Cast", [graph.add("Equal", pair)], to=TensorProto.FLOAT)  # (B, T, T)
-    share = graph.add("Div", [same, graph.add("ReduceSum", [same, two], keepdims=1)])
-    mean = graph.add("MatMul", [share, graph.add("Transpose", [states], perm=[1, 0, 2])])
+    count = graph.add("Add", [graph.add("ReduceMax", ["words"], keepdims=0), one])
+    numbers = graph.add("Unsqueeze", [graph.add("Range", [zero, count, one]), graph.constant(np.array([0, 2]))])
+    same = graph.add("Equal", [numbers, graph.add("Unsqueeze", [words, one])])  # (B, W, T)
+    same = graph.add("Cast", [same], to=TensorProto.FLOAT)
+    total = graph.add("MatMul", [same, graph.add("Transpose", [states], perm=[1, 0, 2])])  # (B, W, 2 H)
+    mean = graph.add("Div", [total, graph.add("ReduceSum", [same, graph.constant(np.array([2]))], keepdims=1)])
+    place = graph.add("Unsqueeze", [graph.add("Max", [words, zero]), two])  # (B, T, 1)
+    mean = graph.add("GatherND", [mean, place], batch_dims=1)  # (B, T, 2 H)
     return graph.add("Transpose", [mean], perm=[1, 0, 2])
