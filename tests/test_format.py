@@ -1,6 +1,7 @@
 """docs/format.md followed to the letter by a second reader, which knows nothing of bytespan's own."""
 
 import hashlib
+import itertools
 import json
 import unicodedata
 from pathlib import Path
@@ -18,6 +19,7 @@ from bytespan.spans import Document
 from networks import random_generator, random_parallel
 
 Found = list[tuple[int, int, str, float]]
+THRESHOLD = 0.05
 
 
 class Reader:
@@ -37,8 +39,19 @@ class Reader:
         self.k = int(self.config["model"]["segment_length"])
         self.session = onnxruntime.InferenceSession(str(path / "model.onnx"), providers=["CPUExecutionProvider"])
 
+    floor: float | None = None
+    """The least probability of a span with a threshold; without one, what is written counts."""
+
     def tag(self, data: bytes, task: str) -> Found:
-        """The spans of a document, from overlapping segments."""
+        """The spans of a document, flat."""
+        kept: Found = []
+        for span in sorted(self.find(data, task), key=lambda span: (-span[3], span[0] - span[1], span[0])):
+            if all(span[1] <= other[0] or other[1] <= span[0] for other in kept):
+                kept.append(span)
+        return sorted(kept)
+
+    def find(self, data: bytes, task: str) -> Found:
+        """The spans of a document, from overlapping segments, which may overlap."""
         stride = max(self.k // 2, 1)
         starts = [start for start in range(0, len(data), stride) if start + self.k < len(data)]
         starts.append(max(len(data) - self.k, 0))
@@ -49,11 +62,7 @@ class Reader:
             for first, end, label, score in self.tag_segment(data[start : start + self.k], task, low - start):
                 if low <= start + end < high:
                     found.append((*self.whole_characters(data, start + first, start + end), label, score))
-        kept: Found = []
-        for span in sorted(found, key=lambda span: (-span[3], span[0] - span[1], span[0])):
-            if all(span[1] <= other[0] or other[1] <= span[0] for other in kept):
-                kept.append(span)
-        return sorted(kept)
+        return once(found)
 
     def whole_characters(self, data: bytes, first: int, end: int) -> tuple[int, int]:
         while first > 0 and data[first] & 0xC0 == 0x80:
@@ -74,17 +83,41 @@ class Reader:
         memory = result.get("states", memory)
         fed = 257 + list(self.labels).index(task)
         written: list[tuple[int, float]] = []
+        likely: Found = []
         while len(written) < 3 * len(segment) + 1:
             result = self.call([fed], result["hidden_out"], result["cell_out"], memory, len(segment), writing=True)
-            logits = result["logits"][0].astype(np.float64)
-            symbol = int(logits.argmax())
+            p = shares(result)
+            symbol = int(p.argmax())
+            if self.floor and (not written or written[-1][0] >= 2 * self.k + 3):
+                likely += self.likely(result, memory, len(segment), task)
             if symbol == 0:
                 break
-            written.append((symbol, float(np.exp(logits[symbol] - np.logaddexp.reduce(logits)))))
+            written.append((symbol, float(p[symbol])))
             if model["span_order"] == "last-first" and self.ends_before(written[-3:], needed_from):
                 break
             fed = 257 + len(self.labels) + symbol
-        return self.spell(written, len(segment), task)
+        return likely if self.floor else self.spell(written, len(segment), task)
+
+    def likely(self, result: dict[str, np.ndarray], memory: np.ndarray, size: int, task: str) -> Found:
+        """The spans that could follow, which are probable enough."""
+        assert self.floor
+        found: Found = []
+        for start in range(1, self.k + 2):
+            p = shares(result)[start]
+            if p >= self.floor:
+                after = self.feed(start, result, memory, size)
+                for length in range(self.k + 2, 2 * self.k + 3):
+                    q = shares(after)[length]
+                    if p * q >= self.floor:
+                        last = self.feed(length, after, memory, size)
+                        rows = [[(start, p), (length, q), (2 * self.k + 3 + i, r)]
+                                for i, r in enumerate(shares(last)[2 * self.k + 3 :])]  # fmt: skip
+                        found += [span for row in rows for span in self.spell(row, size, task)]
+        return [span for span in found if span[3] >= self.floor]
+
+    def feed(self, symbol: int, result: dict[str, np.ndarray], memory: np.ndarray, size: int) -> dict[str, np.ndarray]:
+        fed = 257 + len(self.labels) + symbol
+        return self.call([fed], result["hidden_out"], result["cell_out"], memory, size, writing=True)
 
     def call(
         self,
@@ -124,6 +157,19 @@ class Reader:
                 owner, name = names[label]
                 found += [(start, start + length, name, p * q * r)] if owner == task else []
         return found
+
+
+def shares(result: dict[str, np.ndarray]) -> np.ndarray:
+    logits = result["logits"][0].astype(np.float64)
+    return np.exp(logits - np.logaddexp.reduce(logits))
+
+
+def once(found: Found) -> Found:
+    """Each span with its highest score."""
+    best: dict[tuple[int, int, str], float] = {}
+    for first, end, label, score in found:
+        best[first, end, label] = max(best.get((first, end, label), 0.0), score)
+    return [(*span, score) for span, score in best.items()]
 
 
 UNSPACED = (
@@ -188,7 +234,7 @@ def hashes(unit: str, before: str = "", behind: str = "") -> list[int]:
 class UnitReader(Reader):
     """The same for a parallel decoder."""
 
-    def tag(self, data: bytes, task: str) -> Found:
+    def find(self, data: bytes, task: str) -> Found:
         """The spans of a document, from the kept units of overlapping segments."""
         units = self.units(data)
         scores = [row for a, b, c, d in self.segments(units) for row in self.score(data, units, a, b)[c - a : d - a]]
@@ -198,7 +244,21 @@ class UnitReader(Reader):
                 break
             column += 2 * len(labels) + 1
         logs = [row[column : column + 2 * len(self.labels[task]) + 1].astype(np.float64) for row in scores]
-        return self.spans(units, [row - np.logaddexp.reduce(row) for row in logs], task)
+        logs = [row - np.logaddexp.reduce(row) for row in logs]
+        return self.likely_units(units, logs, task) if self.floor else self.spans(units, logs, task)
+
+    def likely_units(self, units: list[tuple[int, int, str, int]], logs: list[np.ndarray], task: str) -> Found:
+        """Every span that is probable enough."""
+        assert self.floor
+        found: Found = []
+        for i, label in enumerate(self.labels[task]):
+            for first in range(len(units)):
+                p = float(np.exp(logs[first][2 * i + 1]))
+                for last in range(first, len(units)):
+                    goes_on = float(np.exp(logs[last + 1][2 * i + 2])) if last + 1 < len(units) else 0.0
+                    found.append((units[first][0], units[last][1], label, p * (1 - goes_on)))
+                    p *= goes_on
+        return [span for span in found if span[3] >= self.floor]
 
     def units(self, data: bytes) -> list[tuple[int, int, str, int]]:
         """(first byte, byte after, characters, gap) of each unit."""
@@ -295,7 +355,23 @@ def count_same_spans(path: Path, texts: list[bytes]) -> int:
             expected = reader.tag(data, task)
             assert [(span.start, span.end, span.label) for span in spans] == [item[:3] for item in expected]
             assert np.allclose([span.score for span in spans], [item[3] for item in expected], atol=1e-3)
+    compare_likely_spans(tagger, reader, texts[:3])
     return sum(len(spans) for document in documents for spans in document.spans.values())
+
+
+def compare_likely_spans(tagger: bytespan.Tagger, reader: Reader, texts: list[bytes]) -> None:
+    """With a threshold, but for spans whose probability is a hair from it."""
+    near = 1e-3
+    for data, alternatives in itertools.product(texts, (True, False)):
+        document = tagger(data, threshold=THRESHOLD, alternatives=alternatives)
+        for task, spans in document.spans.items():
+            found = {(span.start, span.end, span.label): span.score for span in spans}
+            reader.floor = THRESHOLD - near
+            wider = {item[:3]: item[3] for item in (reader.find if alternatives else reader.tag)(data, task)}
+            assert set(found) <= set(wider)
+            assert {span for span, p in wider.items() if p > THRESHOLD + near} <= set(found)
+            assert all(abs(wider[span] - score) < near for span, score in found.items())
+    reader.floor = None
 
 
 def test_second_reader_finds_what_the_tagger_finds(tiny_package: Path, tiny_documents: list[Document]) -> None:

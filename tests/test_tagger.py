@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bytespan
-from bytespan import CorpusError, Document, LabelError, ModelError, Tagger
+from bytespan import ConfigError, CorpusError, Document, LabelError, ModelError, Tagger
 from bytespan.tagger import PACKAGED_MODEL
 
 
@@ -210,3 +210,98 @@ def test_tagging_loads_neither_torch_nor_a_network(tiny_package: Path) -> None:
     command = [sys.executable, "-c", LOADED, str(tiny_package)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.stdout, result.stderr) == ("['Angela Merkel', 'Paris']\n", "")
+
+
+@pytest.fixture(scope="module", params=["tiny_package", "tiny_parallel_package"])
+def either(request: pytest.FixtureRequest) -> Path:
+    """A model of each decoder."""
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+UNSURE = "Angela México , viajó Merkel Paris ; Баха Ангела 東 京 x Мерк presidente El Paris ayer"
+"""Words that the model knows in places that it does not."""
+
+
+def test_lower_threshold_gives_more_spans_and_a_higher_one_fewer(either: Path) -> None:
+    tagger = bytespan.load(either)
+    found = [tagger(UNSURE, threshold=threshold).entities for threshold in (0.006, 0.2, 0.6, 0.98)]
+    for more, fewer in itertools.pairwise(found):
+        assert set(fewer) <= set(more)
+    assert len(found[0]) > len(found[-1])
+    for spans, threshold in zip(found, (0.006, 0.2, 0.6, 0.98), strict=True):
+        assert all(span.score >= threshold for span in spans)
+        assert all(a.byte_end <= b.byte_start for a, b in itertools.pairwise(spans))
+
+
+def test_alternatives_are_the_likely_spans_that_overlap_too(either: Path) -> None:
+    tagger = bytespan.load(either)
+    flat = tagger(UNSURE, threshold=0.006)
+    overlapping = tagger(UNSURE, threshold=0.006, alternatives=True)
+    assert set(flat.entities) < set(overlapping.entities)
+    for span in set(overlapping.entities) - set(flat.entities):
+        rivals = [s for s in flat.entities if s.byte_start < span.byte_end and span.byte_start < s.byte_end]
+        assert max(rival.score for rival in rivals) >= span.score
+
+
+def test_threshold_of_one_task_leaves_the_others_alone(either: Path, tiny_documents: list[Document]) -> None:
+    tagger = bytespan.load(either)
+    found, plain = tagger(UNSURE, threshold={"entities": 0.99}), tagger(UNSURE)
+    assert found.tokens == plain.tokens
+    assert list(tagger.pipe([UNSURE] * 3, threshold={"entities": 0.99})) == [found] * 3
+    known = tiny_documents[0]
+    assert tagger(known.text, threshold=0.5).spans == known.spans
+
+
+def test_tuned_model_uses_its_operating_point_unless_told_otherwise(either: Path, tmp_path: Path) -> None:
+    from bytespan.calibration import Calibration, CurvePoint
+    from bytespan.package import add_tuning, read_package
+    from bytespan.tuning import Tuning, tunings_to_json
+
+    points = (CurvePoint(0.1, 0.5, 0.9), CurvePoint(0.8, 0.9, 0.5))
+    tuning = Tuning(Calibration(0.5, -1.0), points[0], False, points, points)
+    package = read_package(either)
+    add_tuning(package, tmp_path / "tuned.zip", tuning=tunings_to_json({"entities": tuning}))
+    tuned, plain = bytespan.load(tmp_path / "tuned.zip"), bytespan.load(either)
+    assert tuned(UNSURE).entities == tuned(UNSURE, threshold={"entities": 0.1}).entities
+    assert tuned(UNSURE).tokens == plain(UNSURE).tokens
+    probability = tuning.calibration.probability(0.1)
+    raw = plain(UNSURE, threshold=probability).entities
+    assert [(span.byte_start, span.byte_end, span.label) for span in tuned(UNSURE).entities] == [
+        (span.byte_start, span.byte_end, span.label) for span in raw
+    ]
+    assert all(own.score != other.score for own, other in zip(tuned(UNSURE).entities, raw, strict=True))
+    assert tuned.threshold_for("entities", precision=0.9) == 0.8
+    assert tuned.threshold_for("entities", recall=0.6) == 0.1
+    assert list(tuned.tunings) == ["entities"]
+    as_before = bytespan.load(tmp_path / "tuned.zip", tuned=False)
+    assert as_before(UNSURE) == plain(UNSURE)
+    assert [s.score for s in as_before(UNSURE).entities] == [s.score for s in plain(UNSURE).entities]
+    assert dict(read_package(tmp_path / "tuned.zip").files).keys() == {*package.files, "tuning.json"}
+    for name, data in package.files.items():
+        assert read_package(tmp_path / "tuned.zip").files[name] == data
+
+
+def test_operating_point_of_a_model_that_was_not_tuned_cannot_be_looked_up(tagger: Tagger) -> None:
+    with pytest.raises(ConfigError, match="its entities were not tuned: run bytespan tune"):
+        tagger.threshold_for("entities", recall=0.9)
+    with pytest.raises(LabelError, match="task 'chunks' is not one"):
+        tagger.threshold_for("chunks", recall=0.9)
+
+
+def test_choices_that_cannot_be_combined_are_refused(tagger: Tagger) -> None:
+    with pytest.raises(ConfigError, match="alternatives need a threshold"):
+        tagger("text", alternatives=True)
+    with pytest.raises(ConfigError, match="beam_size must be 1 where a threshold chooses the spans, got 2"):
+        tagger("text", threshold=0.5, beam_size=2)
+    with pytest.raises(ConfigError, match="threshold must be above 0 and below 1, got 1"):
+        tagger("text", threshold=1)
+
+
+def test_damaged_tuning_is_refused_by_its_name(tiny_package: Path, tmp_path: Path) -> None:
+    from bytespan.package import add_tuning, read_package
+
+    add_tuning(read_package(tiny_package), tmp_path / "model", tuning=b"{}")
+    with pytest.raises(ModelError, match=r"tuning\.json: not as docs/format\.md says: tune the model again"):
+        bytespan.load(tmp_path / "model")
+    assert bytespan.load(tmp_path / "model", tuned=False)("text").text == "text"

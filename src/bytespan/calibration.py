@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytespan.errors import ConfigError
+from bytespan.evaluation import score_documents
 from bytespan.segments import stitch
 from bytespan.spans import Document, Span
 
@@ -82,6 +83,20 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a threshold gives."""
+
+    threshold: float
+    precision: float
+    recall: float
+
+    def f(self, beta: float = 1.0) -> float:
+        """F-beta: the harmonic mean of precision and recall in which recall counts beta times as much."""
+        weighted = beta**2 * self.precision + self.recall
+        return (1 + beta**2) * self.precision * self.recall / weighted if weighted else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """Spans of some documents that were compared with gold ones, one row a span."""
 
@@ -113,6 +128,12 @@ def judge(pairs: Iterable[tuple[Document, Document]], *, task: str) -> Judged:
         count += len(truth)
     columns = np.array(rows, np.float64).reshape(-1, 4).T
     return Judged(columns[0], columns[1] > 0, columns[2] > 0, columns[3].astype(np.int64), count)
+
+
+def measure(pairs: Iterable[tuple[Document, Document]], *, task: str) -> CurvePoint:
+    """What (gold, predicted) documents have, whatever threshold chose the spans: it is given as 0."""
+    counts = score_documents(pairs, task=task).total
+    return CurvePoint(0.0, counts.precision / 100, counts.recall / 100)
 
 
 def fit_calibration(judged: Judged) -> Calibration:
@@ -174,20 +195,6 @@ def expected_calibration_error(confidence: Floats, is_correct: Bools, *, bins: i
     members = reliability(confidence, is_correct, bins=bins)
     total = sum(member.spans for member in members)
     return sum(member.spans * abs(member.confidence - member.precision) for member in members) / max(total, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """What a threshold gives."""
-
-    threshold: float
-    precision: float
-    recall: float
-
-    def f(self, beta: float = 1.0) -> float:
-        """F-beta: the harmonic mean of precision and recall in which recall counts beta times as much."""
-        weighted = beta**2 * self.precision + self.recall
-        return (1 + beta**2) * self.precision * self.recall / weighted if weighted else 0.0
 
 
 def trace_curve(judged: Judged, calibration: Calibration, *, alternatives: bool) -> tuple[CurvePoint, ...]:

@@ -164,11 +164,18 @@ def _choose(points: Mapping[str, OperatingPoint], document: Document) -> Documen
     return Document(document.data, spans, identifier=document.identifier)
 
 
-def load(path: str | Path | None = None, *, threads: int | None = None, whole_words: bool | None = None) -> Tagger:
+def load(
+    path: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    whole_words: bool | None = None,
+    tuned: bool = True,
+) -> Tagger:
     """The tagger of a model directory or zip file, or of the packaged model.
 
     `threads`: the most that one call uses, all CPUs if None. `whole_words`: whether spans may only begin and end where
     words do, whatever the model's own setting; a parallel decoder knows no other way, and False raises ConfigError.
+    `tuned`: whether what `bytespan tune` chose and calibrated holds.
     Raises ModelError if there is no usable model.
     """
     if path is None and not PACKAGED_MODEL.exists():
@@ -179,6 +186,8 @@ def load(path: str | Path | None = None, *, threads: int | None = None, whole_wo
                           "--no-whole-words")  # fmt: skip
     if whole_words is not None:
         package = replace(package, config=replace(package.config, whole_words=whole_words))
+    if not tuned:
+        package = replace(package, files={name: data for name, data in package.files.items() if name != TUNING})
     return Tagger(package, threads=threads)
 
 

@@ -1,18 +1,24 @@
 """What `bytespan tune` finds out about a task, and how a model package keeps it: see docs/format.md."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bytespan.calibration import (
+    Bin,
+    Bools,
     Calibration,
     CurvePoint,
+    Floats,
     Judged,
     OperatingPoint,
     Target,
     choose_point,
+    cross_calibrate,
+    expected_calibration_error,
     fit_calibration,
+    reliability,
     trace_curve,
 )
 from bytespan.errors import ConfigError, ModelError
@@ -47,15 +53,51 @@ class Tuning:
     def lookup(self, target: Target, *, alternatives: bool | None = None) -> CurvePoint:
         """The point of the curve that reaches the target; ConfigError if none does."""
         wanted = self.alternatives if alternatives is None else alternatives
-        return choose_point(self.overlapping if wanted else self.flat, target)
+        return _choose(self.flat, self.overlapping, target, alternatives=wanted)
 
 
 def fit_tuning(judged: Judged, target: Target, *, alternatives: bool = False) -> Tuning:
     """Calibrate on development data and choose the point there that reaches the target; ConfigError if none does."""
     calibration = fit_calibration(judged)
     flat, overlapping = (trace_curve(judged, calibration, alternatives=wanted) for wanted in (False, True))
-    chosen = choose_point(overlapping if alternatives else flat, target)
+    chosen = _choose(flat, overlapping, target, alternatives=alternatives)
     return Tuning(calibration, chosen, alternatives, flat, overlapping)
+
+
+def _choose(
+    flat: Sequence[CurvePoint], overlapping: Sequence[CurvePoint], target: Target, *, alternatives: bool
+) -> CurvePoint:
+    try:
+        return choose_point(overlapping if alternatives else flat, target)
+    except ConfigError as error:
+        if target.recall is None or not any(point.recall >= target.recall for point in overlapping):
+            raise
+        raise ConfigError(f"{error}; alternatives reach it") from error
+
+
+def chosen_bins(judged: Judged, tuning: Tuning) -> dict[str, list[Bin]]:
+    """The bins of the chosen spans before calibration and after, as `calibration_errors` has it."""
+    rows, confidences = _held_out(judged, tuning)
+    names = ("the model's probability", "calibrated on held-out halves")
+    bins = (reliability(confidence, judged.is_correct[rows]) for confidence in confidences)
+    return dict(zip(names, bins, strict=True))
+
+
+def calibration_errors(judged: Judged, tuning: Tuning) -> tuple[float, float]:
+    """The expected calibration error of the chosen spans before calibration and after.
+
+    After, the spans of each half of the documents have confidences by a calibration that was fitted on the other half.
+    """
+    rows, (before, after) = _held_out(judged, tuning)
+    is_correct = judged.is_correct[rows]
+    return expected_calibration_error(before, is_correct), expected_calibration_error(after, is_correct)
+
+
+def _held_out(judged: Judged, tuning: Tuning) -> tuple[Bools, tuple[Floats, Floats]]:
+    """Which spans are chosen, and their probabilities and confidences."""
+    rows = tuning.calibration.confidence(judged.probability) >= tuning.chosen.threshold
+    rows &= judged.is_flat | tuning.alternatives
+    return rows, (judged.probability[rows], cross_calibrate(judged)[rows])
 
 
 def tunings_to_json(tunings: Mapping[str, Tuning]) -> bytes:

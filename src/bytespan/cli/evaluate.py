@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bytespan.cli.options import (
+    Alternatives,
     BeamSize,
     Debug,
     Encoding,
@@ -18,14 +18,16 @@ from bytespan.cli.options import (
     Model,
     OnErrorChoice,
     OnErrorOption,
+    Precision,
+    Recall,
     Threads,
+    Threshold,
     WholeWords,
     report_skipped,
+    threshold_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bytespan.cli.report import Report
     from bytespan.spans import Document
     from bytespan.tagger import Tagger
@@ -59,6 +61,10 @@ def evaluate(
         typer.Option("--errors", min=0, metavar="N", help="Show the first N errors of each file with their context."),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file and task instead of tables.")] = False,
+    threshold: Threshold = None,
+    precision: Precision = None,
+    recall: Recall = None,
+    alternatives: Alternatives = None,
     beam_size: BeamSize = 1,
     whole_words: WholeWords = None,
     encoding: Encoding = "utf-8",
@@ -82,13 +88,22 @@ def evaluate(
 
     tagger = load(model, threads=threads, whole_words=whole_words)
     labels = _labels_to_keep(keep, tagger)
+    least = threshold_of(
+        tagger,
+        task or tagger.tasks,
+        threshold=threshold,
+        precision=precision,
+        recall=recall,
+        alternatives=alternatives,
+    )
+    wanted = {"beam_size": beam_size, "threshold": least, "alternatives": alternatives}
     skipped = Skipped()
     bad = skipped if on_error is OnErrorChoice.skip else stop
     reports: list[Report] = []
     with Results() as results:
         for file in files:
             gold = list(read_documents(file, format=format, encoding=encoding, on_error=bad))
-            for report in _evaluate_file(file, gold, tagger, task, labels, beam_size):
+            for report in _evaluate_file(file, gold, tagger, task, labels, wanted):
                 reports.append(report)
                 results.write(report_to_json(report, errors=errors) if as_json else show_report(report, errors=errors))
                 results.flush()
@@ -110,8 +125,14 @@ def _labels_to_keep(keep: str | None, tagger: Tagger) -> set[str] | None:
 
 
 def _evaluate_file(
-    file: str, gold: list[Document], tagger: Tagger, tasks: list[str] | None, keep: set[str] | None, beam_size: int
+    file: str,
+    gold: list[Document],
+    tagger: Tagger,
+    tasks: list[str] | None,
+    keep: set[str] | None,
+    wanted: dict[str, Any],
 ) -> list[Report]:
+    from bytespan.cli.output import with_progress
     from bytespan.cli.report import Report
     from bytespan.errors import LabelError
     from bytespan.evaluation import Scores, list_errors, score_document
@@ -126,8 +147,8 @@ def _evaluate_file(
     reports = [Report(file, name, Scores(name)) for name in shared]
     _warn_of_unknown_labels(file, gold, shared, tagger, keep)
     began_at = time.perf_counter()
-    predictions = tagger.pipe(gold, tasks=shared, beam_size=beam_size)
-    for number, (truth, predicted) in enumerate(_with_progress(list(gold), predictions), 1):
+    predictions = tagger.pipe(gold, tasks=shared, **wanted)
+    for number, (truth, predicted) in enumerate(zip(gold, with_progress(predictions, len(gold)), strict=True), 1):
         truth, answer = _kept(truth, keep), _kept(predicted, keep)
         for report in reports:
             if report.task in truth.spans:
@@ -159,15 +180,3 @@ def _warn_of_unknown_labels(
                 "%s: the model has no %s label %s, so these count as missed: leave them out with --keep %s",
                 file, task, ", ".join(unknown), ",".join(tagger.labels[task]),
             )  # fmt: skip
-
-
-def _with_progress(gold: list[Document], predictions: Iterator[Document]) -> Iterator[tuple[Document, Document]]:
-    """The pairs, with a bar on standard error if that is a terminal."""
-    pairs = zip(gold, predictions, strict=True)
-    if not sys.stderr.isatty():
-        yield from pairs
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(pairs, total=len(gold), description="tagging", console=Console(stderr=True), transient=True)

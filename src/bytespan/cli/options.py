@@ -1,14 +1,18 @@
 """Options that several commands share."""
 
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bytespan.errors import ConfigError
+
 if TYPE_CHECKING:
     from bytespan.corpora.lines import Skipped
+    from bytespan.tagger import Tagger
 
 DEBUG = "bytespan.debug"
 """Key of the click context's `meta` under which `--debug` is kept."""
@@ -91,10 +95,73 @@ BeamSize = Annotated[
     ),
 ]
 
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        metavar="SCORE",
+        help="Give every span whose score is at least this, of every task: above 0, below 1.",
+        show_default="as bytespan tune chose, else the most likely spans",
+    ),
+]
+
+Precision = Annotated[
+    float | None,
+    typer.Option(
+        "--precision",
+        metavar="SHARE",
+        help="Instead of --threshold: the one with this precision when the model was tuned, such as 0.95.",
+    ),
+]
+
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        "--recall",
+        metavar="SHARE",
+        help="Instead of --threshold: the one with this recall when the model was tuned, such as 0.95.",
+    ),
+]
+
+Alternatives = Annotated[
+    bool | None,
+    typer.Option(
+        "--alternatives/--no-alternatives",
+        help="Give spans that overlap more probable ones too: other labels and bounds, for more recall.",
+        show_default="as bytespan tune chose, else no",
+    ),
+]
+
 GoldFormat = Annotated[
     AnnotatedFormat | None,
     typer.Option("--format", "-f", help="Format of the gold files.", show_default="by name and content"),
 ]
+
+
+def threshold_of(
+    tagger: "Tagger",
+    tasks: Sequence[str],
+    *,
+    threshold: float | None,
+    precision: float | None,
+    recall: float | None,
+    alternatives: bool | None,
+) -> float | dict[str, float] | None:
+    """The threshold that the options ask for, by task if it is looked up; tasks that were not tuned are left alone.
+
+    Raises ConfigError if two ask for one, or no task was tuned.
+    """
+    if threshold is not None:
+        if precision is not None or recall is not None:
+            raise ConfigError("give one of --threshold, --precision and --recall")
+        return threshold
+    if precision is None and recall is None:
+        return None
+    tuned = [task for task in tasks if task in tagger.tunings] or list(tasks[:1])
+    return {
+        task: tagger.threshold_for(task, precision=precision, recall=recall, alternatives=alternatives)
+        for task in tuned
+    }
 
 
 def report_skipped(skipped: "Skipped") -> None:

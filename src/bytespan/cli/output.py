@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from bytespan.errors import BytespanError, OutputError
+from bytespan.spans import Document
 
 STANDARD_OUTPUT = "-"
 
@@ -30,6 +31,17 @@ class Results:
         """Hand everything that was written to the reader."""
         with writing("standard output"):
             sys.stdout.buffer.flush()
+
+
+def with_progress(documents: Iterable[Document], total: int, description: str = "tagging") -> Iterator[Document]:
+    """The documents as they come, with a bar on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from documents
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(documents, total=total, description=description, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

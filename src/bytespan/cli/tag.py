@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bytespan.cli.options import (
+    Alternatives,
     BeamSize,
     Debug,
     Encoding,
     Model,
     OnErrorChoice,
     OnErrorOption,
+    Precision,
+    Recall,
     Threads,
+    Threshold,
     WholeWords,
     report_skipped,
+    threshold_of,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +87,10 @@ def tag(
             show_default="all; text and html show entities if the model has them",
         ),
     ] = None,
+    threshold: Threshold = None,
+    precision: Precision = None,
+    recall: Recall = None,
+    alternatives: Alternatives = None,
     beam_size: BeamSize = 1,
     whole_words: WholeWords = None,
     encoding: Encoding = "utf-8",
@@ -95,6 +104,7 @@ def tag(
     and as it goes, with one line {"id": ..., "tokens": [...], "entities": [...]}, where a text without id has its
     line's number. Offsets count in the text as given: "start" and "end" in code points, "byte_start" and "byte_end" in
     UTF-8 bytes. A line of plain text beyond 256 KiB is cut into parts that share its id and count from its beginning.
+    Alternatives can be written as JSON lines alone.
 
     Example: echo "Angela Merkel besuchte Paris." | bytespan tag --format jsonl
     """
@@ -106,6 +116,13 @@ def tag(
 
     tagger = load(model, threads=threads, whole_words=whole_words)
     tasks = _tasks_to_do(task or list(tagger.tasks), format)
+    alternatives = _alternatives_in(format, alternatives)
+    least = threshold_of(
+        tagger, tasks, threshold=threshold, precision=precision, recall=recall, alternatives=alternatives
+    )
+    wanted: dict[str, Any] = {
+        "tasks": tasks, "beam_size": beam_size, "threshold": least, "alternatives": alternatives
+    }  # fmt: skip
     head, render, foot = _renderer(format, tasks, tagger.labels)
     skipped = Skipped()
     with Results() as results:
@@ -116,7 +133,7 @@ def tag(
             bad = skipped if on_error is OnErrorChoice.skip else stop
             for group in read_texts(file, form=form, encoding=encoding, on_error=bad):
                 documents = [Document(text.data) for text in group]
-                for text, document in zip(group, tagger.pipe(documents, tasks=tasks, beam_size=beam_size), strict=True):
+                for text, document in zip(group, tagger.pipe(documents, **wanted), strict=True):
                     results.write(render(text, document))
                 results.flush()
         results.write(foot)
@@ -133,6 +150,17 @@ def _remark_on(file: str, form: str | None) -> None:
         print("bytespan: type a text a line; Ctrl-D ends", file=sys.stderr)
     elif form is None and named in ("conllu", "conll"):
         logger.warning("%s: read as plain text: give --input-format %s to tag the text that it annotates", file, named)
+
+
+def _alternatives_in(format: OutputFormat, wanted: bool | None) -> bool | None:
+    """Whether to give alternatives, which JSON lines alone can hold; ConfigError if they cannot and were asked for."""
+    from bytespan.errors import ConfigError
+
+    if format is OutputFormat.jsonl:
+        return wanted
+    if wanted:
+        raise ConfigError(f"--alternatives: --format {format.value} cannot hold spans that overlap: add --format jsonl")
+    return False
 
 
 def _tasks_to_do(tasks: list[str], format: OutputFormat) -> list[str]:
