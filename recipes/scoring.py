@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bytespan.corpora.reading import read_documents
+
 GOLD_NAMES = ("{}.conllu", "{}.conll", "{}.natural.jsonl")
 """Files of a folder of the data for a part (train, dev or test); the last holds running text instead of columns."""
 
@@ -21,13 +23,23 @@ def gold_files(data: Path, folder: str, part: str) -> list[str]:
 
 
 def score_file(name: str, command: Sequence[object], *, data: Path) -> dict[str, Any]:
-    """What `../score/score.py`, seen from `data`, says of a command that tags JSON lines; all scores are percents."""
+    """What `../score/score.py`, seen from `data`, says of a command that tags JSON lines; all scores are percents.
+
+    Entities with a label that the file annotates nowhere, such as MISC in UNER, do not count.
+    """
     scorer = data / ".." / "score" / "score.py"
     task = name.partition("/")[0]
-    call = [sys.executable, scorer, task, data / name, "--", *command]
+    keep = ["--keep", ",".join(sorted(annotated_labels(data / name)))] if task == "ner" else []
+    call = [sys.executable, scorer, task, data / name, *keep, "--", *command]
     ended = subprocess.run([str(part) for part in call], stdout=subprocess.PIPE, check=True)
     report = json.loads(ended.stdout)
     return {"file": name} | {key: value for key, value in report.items() if key not in NOT_KEPT}
+
+
+def annotated_labels(path: Path) -> set[str]:
+    """The labels of a gold file's spans."""
+    documents = read_documents(path)
+    return {span.label for document in documents for spans in document.spans.values() for span in spans}
 
 
 def write_json(path: Path, value: object) -> None:

@@ -217,3 +217,17 @@ def test_the_figures_of_the_readme_are_those_of_the_result_file() -> None:
     readme = " ".join((RECIPES.parent / "README.md").read_text(encoding="utf-8").split())
     assert [figure for figure in quoted if figure not in readme] == []
     assert f"one model of {result['megabytes']:.1f} MB" in readme
+
+
+def test_scorer_is_told_to_leave_out_labels_that_the_gold_file_annotates_nowhere(tmp_path: Path) -> None:
+    """A model that knows MISC too is not wrong where UNER, which has none, is silent."""
+    scorer = tmp_path / "score" / "score.py"
+    scorer.parent.mkdir()
+    scorer.write_text("import json, sys; print(json.dumps({'call': sys.argv[1:], 'gold': 'path'}))", encoding="utf-8")
+    gold = tmp_path / "data" / "ner" / "one" / "test.conll"
+    gold.parent.mkdir(parents=True)
+    gold.write_text(columns(4, marks=True), encoding="utf-8")
+    report = program("scoring").score_file("ner/one/test.conll", ["tagger"], data=tmp_path / "data")
+    assert report["file"] == "ner/one/test.conll"
+    assert report["call"] == ["ner", str(gold), "--keep", "LOC,PER", "--", "tagger"]
+    assert "gold" not in report

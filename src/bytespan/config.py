@@ -126,6 +126,9 @@ class TrainConfig:
     """Generator: fraction of the other segments drawn around a span of a sparse task instead of anywhere."""
     balance: float = 0.0
     """Parallel: a corpus of n bytes is drawn as often as n ** (1 - balance); 0 does not balance (paper, section 4)."""
+    unmarked_weight: float = 0.0
+    """Parallel: how much a place without a span speaks against a label that its corpus does not annotate: 0 not at all,
+    1 as much as against one that it does. A little keeps such labels rare in languages where no corpus has them."""
     precision: str = "fp32"
     """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32."""
     seed: int = 1
@@ -153,6 +156,7 @@ class TrainConfig:
             f"train.decay_steps must be at least 0, got {self.decay_steps}",
         )
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
+        _require(0 <= self.unmarked_weight <= 1, f"train.unmarked_weight must be in 0..1, got {self.unmarked_weight}")
         for name in (*fractions, "span_fraction", "balance"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         for name in ("learning_rate", "table_rate", "clip_norm"):

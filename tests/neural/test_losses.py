@@ -36,13 +36,13 @@ def mixed_batch() -> TaggedBatch:
     return batch
 
 
-def slow_loss(scores: torch.Tensor, gold: list[int], free: list[list[bool]]) -> float:
+def slow_loss(scores: torch.Tensor, gold: list[int], free: list[list[bool]], unmarked_weight: float = 0.0) -> float:
     """Unit by unit, in plain probabilities."""
     total = 0.0
     for row, tag, unknown in zip(scores.double().softmax(dim=1).tolist(), gold, free, strict=True):
         if tag != IGNORED:
             right = [p for i, p in enumerate(row) if i == tag or (tag == 0 and unknown[i])]
-            total -= float(np.log(sum(right)))
+            total -= float((1 - unmarked_weight) * np.log(sum(right)) + unmarked_weight * np.log(row[tag]))
     return total
 
 
@@ -54,8 +54,9 @@ def test_loss_is_that_of_the_slow_reference() -> None:
         gold = np.where(rng.random(units) < 0.2, IGNORED, rng.integers(0, 2 * labels + 1, units))
         free = np.repeat(rng.random((units, labels)) < 0.4, 2, axis=1)
         free = np.concatenate([np.zeros((units, 1), bool), free], axis=1)
-        found = summed_loss(scores, torch.from_numpy(gold), torch.from_numpy(free))
-        assert float(found) == pytest.approx(slow_loss(scores, gold.tolist(), free.tolist()))
+        for weight in (0.0, 0.1, 1.0):
+            found = summed_loss(scores, torch.from_numpy(gold), torch.from_numpy(free), unmarked_weight=weight)
+            assert float(found) == pytest.approx(slow_loss(scores, gold.tolist(), free.tolist(), weight))
         plain = summed_loss(scores, torch.from_numpy(gold), None)
         assert float(plain) == pytest.approx(slow_loss(scores, gold.tolist(), [[False] * scores.shape[1]] * units))
 

@@ -14,6 +14,7 @@ from bytespan.neural.parallel import KERNEL, Parallel, transplant_tags
 from bytespan.neural.scoring import DevCorpus, TorchUnitModel, score_corpora
 from bytespan.neural.training import StepRecord, train
 from bytespan.neural.unit_batches import UnitSampler
+from bytespan.spans import Document
 from bytespan.units import PAD, WIDTH, UnitBatch, collate_units, cut_units
 from bytespan.vocabulary import Vocabulary
 from networks import random_parallel
@@ -167,3 +168,15 @@ def test_fresh_weights_depend_on_the_seed_alone() -> None:
     assert not torch.equal(first, third)
     units = MODEL.units
     assert (models[0].forwards[0].bias_ih_l0[units : 2 * units] == 1).all()
+
+
+def test_development_score_leaves_out_labels_that_the_corpus_does_not_annotate() -> None:
+    state, _ = run()
+    whole = corpus.documents()
+    some = [
+        Document(document.data, {"entities": [span for span in document.spans["entities"] if span.label == "PER"]})
+        for document in whole
+    ]
+    assert {span.label for document in whole for span in document.spans["entities"]} > {"PER"}
+    (score,) = score_corpora(state.model, [DevCorpus("people", tuple(some))]).values()
+    assert score.main == 100.0

@@ -56,7 +56,8 @@ def parallel_losses(
         if part.free is not None:
             free = _tensor(part.free[:, columns], device).expand(*gold.shape, -1)[_tensor(counted, device)]
         chosen = scores[..., columns][_tensor(counted, device)]
-        loss = loss + summed_loss(chosen, _tensor(gold[counted], device), free) / total
+        truth = _tensor(gold[counted], device)
+        loss = loss + summed_loss(chosen, truth, free, unmarked_weight=config.unmarked_weight) / total
     return loss, torch.zeros((), device=device)
 
 

@@ -119,17 +119,19 @@ def _same_words(words: Tensor) -> Tensor:
     return (same / same.sum(dim=1, keepdim=True)).permute(2, 0, 1)
 
 
-def summed_loss(scores: Tensor, gold: Tensor, free: Tensor | None) -> Tensor:
+def summed_loss(scores: Tensor, gold: Tensor, free: Tensor | None, *, unmarked_weight: float = 0.0) -> Tensor:
     """Summed cross-entropy of scores (M, N) of one task against gold tags (M,), IGNORED where there is none.
 
-    free: (M, N) true at tags of labels that the unit's corpus does not annotate. There O means "O, or one of those".
+    free: (M, N) true at tags of labels that the unit's corpus does not annotate. There O means "O, or one of those",
+    but for `unmarked_weight` of the loss, where it means O.
     """
     if free is None:
         return nn.functional.cross_entropy(scores, gold, ignore_index=IGNORED, reduction="sum")
     counted = gold != IGNORED
     truth = nn.functional.one_hot(gold.clamp_min(0), scores.shape[1]).bool() | (free & (gold == 0)[:, None])
     right = scores.masked_fill(~truth, -torch.inf).logsumexp(dim=1)
-    losses = scores.logsumexp(dim=1) - right
+    strict = scores.gather(1, gold.clamp_min(0)[:, None])[:, 0]
+    losses = scores.logsumexp(dim=1) - torch.lerp(right, strict, unmarked_weight)
     return losses[counted].sum()
 
 

@@ -99,7 +99,10 @@ def predict(model: Generator | Parallel, data: Sequence[bytes], *, tasks: Sequen
 
 
 def score_corpora(model: Generator | Parallel, corpora: Sequence[DevCorpus]) -> dict[tuple[str, str], Scores]:
-    """(corpus, task) -> scores, for every task that the corpus annotates and the model knows."""
+    """(corpus, task) -> scores, for every task that the corpus annotates and the model knows.
+
+    Predicted spans with a label that the corpus annotates nowhere do not count: they may well be right.
+    """
     scores: dict[tuple[str, str], Scores] = {}
     for corpus in corpora:
         annotated = {task for document in corpus.documents for task in document.spans}
@@ -108,8 +111,14 @@ def score_corpora(model: Generator | Parallel, corpora: Sequence[DevCorpus]) -> 
         predicted = [Document(gold.data, spans) for gold, spans in zip(corpus.documents, found, strict=True)]
         for task in tasks:
             pairs = [pair for pair in zip(corpus.documents, predicted, strict=True) if task in pair[0].spans]
+            labels = {span.label for gold, _ in pairs for span in gold.spans[task]}
+            pairs = [(gold, _only(answer, task, labels)) for gold, answer in pairs]
             scores[corpus.name, task] = score_documents(pairs, task=task)
     return scores
+
+
+def _only(document: Document, task: str, labels: set[str]) -> Document:
+    return Document(document.data, {task: [span for span in document.spans[task] if span.label in labels]})
 
 
 def mean_score(scores: dict[tuple[str, str], Scores]) -> float:
