@@ -17,6 +17,7 @@ from bytespan.lattice import (
     best_tags,
     ends_likely_spans,
     likely_spans,
+    tagged_spans,
     unit_windows,
 )
 from bytespan.spans import Span
@@ -57,7 +58,7 @@ def test_decode_inverts_encode(example: tuple[bytes, list[Span], str]) -> None:
     tags, untold = TAGS.encode(spans, units, task)
     assert not untold.any()
     assert is_possible(tuple(tags.tolist()))
-    assert TAGS.decode(tags, np.zeros(len(units), np.float32), units, task) == spans
+    assert TAGS.spans(tagged_spans(tags, np.zeros(len(units), np.float32)), units, task) == spans
 
 
 @given(inputs, st.data())
@@ -71,7 +72,7 @@ def test_encode_gives_possible_tags_and_owns_up_to_what_it_cannot_tell(data: byt
     units = cut_units(data)
     tags, untold = TAGS.encode(spans, units, "entities")
     assert is_possible(tuple(np.where(untold, OUTSIDE, tags).tolist())) or untold.any()
-    found = TAGS.decode(tags, np.zeros(len(units), np.float32), units, "entities")
+    found = TAGS.spans(tagged_spans(tags, np.zeros(len(units), np.float32)), units, "entities")
     for span in spans:
         covered = (units.starts < span.end) & (units.ends > span.start)
         if covered.any() and not untold[covered].any():
@@ -131,7 +132,10 @@ def test_best_tags_of_a_long_text_are_those_of_one_search_over_it(
     scores[:, 0] += np.float32(lift)
     found = best_tags(scores)
     assert is_possible(tuple(found.tolist()))
-    whole = [scores[np.arange(steps), tags].sum(dtype=np.float64) for tags in (found, _viterbi(scores))]
+    whole = [
+        scores[np.arange(steps), tags].sum(dtype=np.float64)
+        for tags in (found, _viterbi(scores, np.array([0]), np.array([steps])))
+    ]
     assert whole[0] == pytest.approx(whole[1])
 
 
@@ -187,7 +191,7 @@ def test_no_likely_span_reaches_over_where_they_end(seed: int, steps: int, floor
 def test_decode_takes_any_tags_and_gives_flat_spans_of_whole_units(data: bytes, draw: st.DataObject) -> None:
     units = cut_units(data)
     tags = np.array(draw.draw(st.lists(st.integers(0, 6), min_size=len(units), max_size=len(units))), np.int64)
-    spans = TAGS.decode(tags, np.full(len(units), -0.5, np.float32), units, "tokens")
+    spans = TAGS.spans(tagged_spans(tags, np.full(len(units), -0.5, np.float32)), units, "tokens")
     assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
     assert {span.start for span in spans} <= set(units.starts.tolist())
     assert {span.end for span in spans} <= set(units.ends.tolist())
@@ -198,7 +202,7 @@ def test_decode_takes_any_tags_and_gives_flat_spans_of_whole_units(data: bytes, 
 def test_span_scores_what_its_tags_score() -> None:
     units = cut_units(b"Ana Bea , Chloe")
     logs = np.log(np.array([0.9, 0.8, 0.7, 0.5], np.float32))
-    first, last = TAGS.decode(np.array([1, 2, 0, 3]), logs, units, "entities")
+    first, last = TAGS.spans(tagged_spans(np.array([1, 2, 0, 3]), logs), units, "entities")
     assert (first, last) == (Span(0, 7, "PER"), Span(10, 15, "größe"))
     assert (first.score, last.score) == (pytest.approx(0.72), pytest.approx(0.5))
 
@@ -242,3 +246,14 @@ def test_text_that_fits_is_one_window() -> None:
     units = cut_units(b"a b c")
     assert unit_windows(units, length=5) == [(0, 3, 0, 3)]
     assert unit_windows(cut_units(b" "), length=5) == []
+
+
+@given(st.text("ab \n日", max_size=200), st.integers(8, 40), st.integers(0, 200))
+def test_windows_of_a_part_are_the_first_ones_of_the_whole(text: str, length: int, size: int) -> None:
+    """Those that are left out are found from the unit on that is next to be kept."""
+    units = cut_units(text.encode())
+    whole = unit_windows(units, length=length)
+    part = unit_windows(units.slice(0, size), length=length, is_whole=size >= len(units))
+    assert part == whole[: len(part)]
+    kept = part[-1][3] if part else 0
+    assert part + unit_windows(units, length=length, kept=kept) == whole

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bytespan.parallel
+import bytespan.units
 from bytespan.config import ModelConfig
 from bytespan.decoding import log_softmax
 from bytespan.lattice import TagSets, likely_spans, unit_windows
@@ -53,6 +55,20 @@ def test_result_does_not_depend_on_company_or_order(data: list[bytes], draw: st.
     order = draw.draw(st.permutations(range(len(data))))
     shuffled = predict_by_units(Arithmetic(), [data[i] for i in order], tasks=("tokens", "entities"))
     assert shuffled == [alone[i] for i in order]
+
+
+@given(st.lists(inputs, max_size=5), st.integers(1, 60), st.integers(1, 60), st.integers(1, 9))
+def test_result_does_not_depend_on_how_much_is_worked_on_at_a_time(
+    data: list[bytes], part_bytes: int, passage_bytes: int, batch_units: int
+) -> None:
+    tasks = ("tokens", "entities")
+    expected = predict_by_units(Arithmetic(), data, tasks=tasks)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (bytespan.units, bytespan.parallel):
+            patch.setattr(module, "PART_BYTES", part_bytes)
+        patch.setattr(bytespan.parallel, "PASSAGE_BYTES", passage_bytes)
+        patch.setattr(bytespan.parallel, "BATCH_UNITS", batch_units)
+        assert predict_by_units(Arithmetic(), data, tasks=tasks) == expected
 
 
 @given(inputs)

@@ -1,12 +1,14 @@
 """Units of any text, and their hashes against a slow reader that follows docs/format.md with Python's own integers."""
 
 import unicodedata
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bytespan.units
 from bytespan.characters import UNSPACED_CODES
 from bytespan.units import (
     HASHES,
@@ -15,12 +17,16 @@ from bytespan.units import (
     NEW_PARAGRAPH,
     NO_GAP,
     PAD,
+    PART_BYTES,
     PREFIXES,
     SPACE,
     SUFFIXES,
     WHOLE,
     WIDTH,
+    Units,
     collate_units,
+    cut_documents,
+    cut_parts,
     cut_units,
 )
 from bytespan.words import broken_edges
@@ -209,6 +215,35 @@ def test_no_unit_parts_a_mark_from_its_letter(text: str) -> None:
         if unicodedata.category(character)[0] == "M" and before in "abzàé":
             assert offset not in starts
         offset += len(character.encode())
+
+
+def assert_same(one: Units, other: Units) -> None:
+    for field in fields(Units):
+        assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
+
+
+@given(st.text("aB1 .\n日éก\u0301", max_size=300).map(str.encode) | st.binary(max_size=300), st.integers(1, 100))
+def test_parts_have_the_units_of_the_whole(data: bytes, size: int) -> None:
+    whole = cut_units(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bytespan.units, "PART_BYTES", size)
+        parts = list(cut_parts(data))
+    assert_same(Units.joined(parts or [cut_units(b"")]), whole)
+
+
+def test_parts_of_a_large_document_are_small() -> None:
+    sizes = [len(part) for part in cut_parts(b"a b c d e f g h " * 20_000)]
+    assert sum(sizes) == 160_000
+    assert max(sizes) <= PART_BYTES // 2
+
+
+@given(st.lists(inputs, max_size=5))
+def test_units_of_documents_in_a_row_are_those_of_each(data: list[bytes]) -> None:
+    units, bounds = cut_documents(data)
+    assert len(bounds) == len(data) + 1
+    assert bounds[-1] == len(units)
+    for item, first, last in zip(data, bounds.tolist(), bounds[1:].tolist(), strict=False):
+        assert_same(units.slice(first, last), cut_units(item))
 
 
 @given(st.lists(inputs, max_size=4), st.sampled_from([1, 7, 1024]))

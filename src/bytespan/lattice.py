@@ -4,20 +4,34 @@ Each task has a tag O, outside any span, and for each label a tag B, its first u
 scores what its tags score; of all ways to lay flat spans over a document `best_tags` finds the one that scores most.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytespan.errors import LabelError
-from bytespan.spans import Span
+from bytespan.spans import Span, spans_from_columns
 from bytespan.units import Units
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+
+
+class Edges(Protocol):
+    """Where units begin and end, as `Units` tells."""
+
+    @property
+    def starts(self) -> Ints:
+        """(U,) first byte of each."""
+
+    @property
+    def ends(self) -> Ints:
+        """(U,) byte after each."""
+
 
 OUTSIDE = 0
 """Tag of a unit that is in no span; label i has the tags 2 i + 1 (first unit) and 2 i + 2 (further ones)."""
@@ -35,6 +49,15 @@ class LikelySpans:
     """(n,) place in the label set."""
     probability: NDArray[np.float64]
     """(n,)"""
+
+    @staticmethod
+    def joined(parts: "Sequence[LikelySpans]") -> "LikelySpans":
+        """The spans of all parts, in the order of their first units."""
+        columns = [(part.first, part.last, part.label, part.probability) for part in parts]
+        none = (np.zeros(0, np.int64),) * 3 + (np.zeros(0),)
+        first, last, label, probability = (np.concatenate(column) for column in zip(none, *columns, strict=True))
+        order = np.argsort(first, kind="stable")
+        return LikelySpans(first[order], last[order], label[order], probability[order])
 
 
 @dataclass(frozen=True)
@@ -86,25 +109,24 @@ class TagSets:
             reached = max(reached, last)
         return tags, untold
 
-    def decode(self, tags: Ints, scores: Floats, units: Units, task: str) -> list[Span]:
-        """The spans that possible tags (U,) stand for; `scores` (U,) are the tags' log-probabilities.
-
-        A span's own score is the probability of its tags.
-        """
-        firsts = np.flatnonzero(tags % 2 == 1)
-        goes_on = (tags % 2 == 0) & (tags != OUTSIDE)
-        breaks = np.append(np.flatnonzero(~goes_on), len(tags))
-        lasts = breaks[np.searchsorted(breaks, firsts, side="right")]
-        sums = np.append(0, np.cumsum(scores, dtype=np.float64))
-        sure = np.exp(np.minimum(sums[lasts] - sums[firsts], 0))
-        return self.spans(LikelySpans(firsts, lasts, (tags[firsts] - 1) // 2, sure), units, task)
-
-    def spans(self, found: "LikelySpans", units: Units, task: str) -> list[Span]:
+    def spans(self, found: LikelySpans, units: Edges, task: str) -> list[Span]:
         """The same spans in bytes of the document, each scored by its probability."""
-        names = self.labels[task]
-        columns = (units.starts[found.first], units.ends[found.last - 1], found.label, found.probability)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [Span(start, end, names[label], score) for start, end, label, score in rows]
+        names = [self.labels[task][label] for label in found.label.tolist()]
+        return spans_from_columns(units.starts[found.first], units.ends[found.last - 1], names, found.probability)
+
+
+def tagged_spans(tags: NDArray[Any], logs: Floats) -> LikelySpans:
+    """The spans that possible tags (U,) stand for, in order; `logs` (U,) are the tags' log-probabilities.
+
+    A span's own probability is that of its tags.
+    """
+    firsts = np.flatnonzero(tags % 2 == 1)
+    goes_on = (tags % 2 == 0) & (tags != OUTSIDE)
+    breaks = np.append(np.flatnonzero(~goes_on), len(tags))
+    lasts = breaks[np.searchsorted(breaks, firsts, side="right")]
+    edges = np.stack([firsts, lasts], axis=1).ravel()
+    sums = np.add.reduceat(np.append(logs, 0), edges, dtype=np.float64)[::2] if len(edges) else np.zeros(0)
+    return LikelySpans(firsts, lasts, (tags[firsts].astype(np.int64) - 1) // 2, np.exp(np.minimum(sums, 0)))
 
 
 def best_tags(scores: Floats) -> Ints:
@@ -118,8 +140,10 @@ def best_tags(scores: Floats) -> Ints:
     broken = np.flatnonzero((tags % 2 == 0) & (tags != OUTSIDE) & (before != tags) & (before != tags - 1))
     if len(broken):
         edges = np.append(np.flatnonzero(stand_apart(scores)), len(tags))
-        for i in np.unique(np.searchsorted(edges, broken, side="right")).tolist():
-            tags[edges[i - 1] : edges[i]] = _viterbi(scores[edges[i - 1] : edges[i]])
+        stretches = np.unique(np.searchsorted(edges, broken, side="right"))
+        firsts, lasts = edges[stretches - 1], edges[stretches]
+        places = np.repeat(lasts - np.cumsum(lasts - firsts), lasts - firsts) + np.arange(int((lasts - firsts).sum()))
+        tags[places] = _viterbi(scores, firsts, lasts)
     return tags
 
 
@@ -172,42 +196,63 @@ def ends_likely_spans(logs: Floats, floor: float) -> NDArray[np.bool_]:
     return result
 
 
-def _viterbi(scores: Floats) -> Ints:
-    """(T,) the best possible tags of units in a row, scores (T, N)."""
-    steps, count = scores.shape
-    total = scores[0].astype(np.float64)
-    total[2::2] = -np.inf
-    previous = np.zeros((steps, count), np.int64)
-    firsts = np.arange(1, count, 2)
-    for t in range(1, steps):
-        previous[t] = best = int(total.argmax())
-        goes_on = total[2::2] >= total[1::2]
-        previous[t, 2::2] = firsts + goes_on
-        following = np.full(count, total[best])
-        following[2::2] = np.where(goes_on, total[2::2], total[1::2])
-        total = following + scores[t]
-    tags = np.zeros(steps, np.int64)
-    tags[-1] = total.argmax()
-    for t in range(steps - 1, 0, -1):
-        tags[t - 1] = previous[t, tags[t]]
+def _viterbi(scores: Floats, firsts: Ints, lasts: Ints) -> Ints:
+    """(n,) the best possible tags of the units of some stretches, one behind the other, scores (U, N).
+
+    firsts, lasts: (S,) the stretches. They are worked on side by side, with those of like length.
+    """
+    lengths = lasts - firsts
+    tags = np.zeros(int(lengths.sum()), np.int64)
+    begins = np.cumsum(lengths) - lengths
+    sizes = np.ceil(np.log2(lengths)).astype(np.int64)
+    for size in np.unique(sizes).tolist():
+        rows = np.flatnonzero(sizes == size)
+        steps = np.arange(int(lengths[rows].max()))[:, None]
+        inside = steps < lengths[rows]  # (T, S)
+        best = _viterbi_side_by_side(scores[np.minimum(firsts[rows] + steps, lasts[rows] - 1)], inside)
+        tags[(begins[rows] + steps)[inside]] = best[inside]
     return tags
 
 
-def unit_windows(units: Units, *, length: int) -> list[tuple[int, int, int, int]]:
+def _viterbi_side_by_side(scores: Floats, inside: NDArray[np.bool_]) -> Ints:
+    """(T, S) the best possible tags, scores (T, S, N), of the steps `inside` (T, S); the rest means nothing."""
+    steps, stretches, count = scores.shape
+    rows = np.arange(stretches)
+    total = scores[0].astype(np.float64)
+    total[:, 2::2] = -np.inf
+    previous = np.zeros((steps, stretches, count), np.int16)
+    firsts = np.arange(1, count, 2)
+    for t in range(1, steps):
+        best = total.argmax(axis=1)
+        goes_on = total[:, 2::2] >= total[:, 1::2]
+        previous[t] = best[:, None]
+        previous[t, :, 2::2] = firsts + goes_on
+        following = np.repeat(total[rows, best][:, None], count, axis=1)
+        following[:, 2::2] = np.maximum(total[:, 2::2], total[:, 1::2])
+        total = np.where(inside[t][:, None], following + scores[t], total)
+    tags = np.zeros((steps, stretches), np.int64)
+    tags[-1] = total.argmax(axis=1)
+    for t in range(steps - 1, 0, -1):
+        tags[t - 1] = np.where(inside[t], previous[t, rows, tags[t]], tags[t])
+    return tags
+
+
+def unit_windows(units: Edges, *, length: int, kept: int = 0, is_whole: bool = True) -> list[tuple[int, int, int, int]]:
     """Windows of at most `length` bytes over all units: (first, last, first kept, last kept), each half-open.
 
-    The kept ranges partition the units. A window reaches an eighth of its length beyond what it keeps, so that no kept
-    unit, but at the text's ends, is seen without context. A window holds at least one unit, however long that is.
+    The kept ranges partition the units from `kept` on. A window reaches an eighth of its length beyond what it keeps,
+    so that no kept unit, but at the text's ends, is seen without context. A window holds at least one unit, however
+    long that is. Unless these units are the `is_whole` document, windows that may reach beyond them are left out.
     """
     windows = []
-    margin = length // 8
-    kept = 0
-    while kept < len(units):
-        is_first = kept == 0
-        begin = int(units.starts[kept]) - (0 if is_first else margin)
+    count, margin = len(units.starts), length // 8
+    while kept < count:
+        begin = int(units.starts[kept]) - (margin if kept else 0)
         first = int(np.searchsorted(units.starts, begin, side="left"))
         last = max(int(np.searchsorted(units.ends, int(units.starts[first]) + length, side="right")), kept + 1)
-        end = len(units) if last == len(units) else int(
+        if last == count and not is_whole:
+            break
+        end = count if last == count else int(
             np.searchsorted(units.ends, int(units.ends[last - 1]) - margin, side="right"))  # fmt: skip
         end = max(end, kept + 1)
         windows.append((first, last, kept, end))

@@ -64,7 +64,8 @@ class Tagger:
     ) -> Iterator[Document]:
         """Each text as by `__call__`, lazily and in order; far faster than one by one, in bounded memory.
 
-        Reads ahead by about three times as many texts as it has given out, up to 512 texts or 64 KiB.
+        Reads ahead by about three times as many texts as it has given out, up to 1,024 texts or 128 KiB; from a list or
+        tuple at once by that much.
         """
         if isinstance(texts, (str, bytes, bytearray)):
             raise TypeError("pipe takes an iterable of texts: call the tagger itself for a single one")
@@ -79,7 +80,8 @@ class Tagger:
             raise ConfigError(f"beam_size must be 1 where a threshold chooses the spans, got {beam_size}")
         documents = (as_document(text) for text in texts)
         floors = {task: point.floor for task, point in points.items()}
-        found = tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size, floors=floors)
+        at_hand = isinstance(texts, (list, tuple))
+        found = tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size, floors=floors, at_hand=at_hand)
         return map(partial(_choose, points), found) if points else found
 
     def threshold_for(

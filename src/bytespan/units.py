@@ -10,8 +10,8 @@ vectors, after the hashed n-grams of CANINE and the Bloom embeddings of spaCy. A
 that a reader in any language gets the same numbers (see docs/format.md).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytespan.characters import BLANK, JOINS, SHAPE_SHIFT, UNSPACED, lowered, properties
-from bytespan.words import code_points
+from bytespan.words import code_points, code_points_of_lines, is_utf8, latin_points
 
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint32]
@@ -50,6 +50,12 @@ NO_GAP, SPACE, NEW_LINE, NEW_PARAGRAPH = range(4)
 """What stands before a unit: nothing, white space without a line end, one line end, several or the text's beginning."""
 
 GAPS = 4
+
+PART_BYTES = 1 << 15
+"""Bytes of a document that are cut into units at a time."""
+
+AROUND = 4 * max(*PREFIXES, *SUFFIXES)
+"""Bytes in as many characters as the hash of a unit in a script without spaces may tell of on either side."""
 
 _BASE = 0x9E3779B1
 _INVERSE = pow(_BASE, -1, 1 << 32)
@@ -88,10 +94,68 @@ class Units:
             self.affixes[part],
         )
 
+    @staticmethod
+    def joined(parts: "Sequence[Units]") -> "Units":
+        """The units of all parts in a row; there must be at least one part."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = zip(*((p.starts, p.ends, p.gaps, p.hashes, p.symbols, p.affixes) for p in parts), strict=True)
+        starts, ends, gaps, hashes, symbols, affixes = (np.concatenate(column) for column in columns)
+        return Units(starts, ends, gaps, hashes, symbols, affixes)
+
 
 def cut_units(data: bytes) -> Units:
     """The units of a document with everything that the model is told about them; any bytes will do."""
-    codes, offsets = code_points(data)
+    return Units.joined(list(cut_parts(data)))
+
+
+def cut_parts(data: bytes) -> Iterator[Units]:
+    """The same units in order, those of about PART_BYTES at a time, so that little memory does for any document.
+
+    A part is cut out of its bytes and AROUND more on both sides; units that reach into those are left to other parts.
+    """
+    if len(data) <= PART_BYTES:
+        yield _cut(data, *code_points(data))
+        return
+    valid = is_utf8(data)
+    begin, size = 0, PART_BYTES  # all units that end by `begin` were given
+    while begin < len(data):
+        low, high = max(begin - AROUND, 0), min(begin + size, len(data))
+        if valid:
+            low, high = _character_start(data, low), _character_start(data, high)
+        window = data[low:high]
+        units = _cut(window, *(code_points(window) if valid else latin_points(window)))
+        ends = units.ends + low
+        first = int(np.searchsorted(ends, begin, side="right"))
+        last = len(ends) if high == len(data) else int(np.searchsorted(ends, high - AROUND, side="right"))
+        if last > first:
+            yield replace(units, starts=units.starts + low, ends=ends).slice(first, last)
+            begin, size = int(ends[last - 1]), PART_BYTES
+        elif high == len(data):
+            return
+        else:
+            size *= 2
+
+
+def _character_start(data: bytes, place: int) -> int:
+    while 0 < place < len(data) and data[place] & 0xC0 == 0x80:
+        place -= 1
+    return place
+
+
+def cut_documents(data: Sequence[bytes]) -> tuple[Units, Ints]:
+    """The units of some small documents in a row, and (D + 1,) where those of each begin and the last one's end."""
+    units = _cut(b"\n".join(data), *code_points_of_lines(data))
+    bases = np.cumsum([0, *(len(item) + 1 for item in data)])
+    bounds = np.searchsorted(units.starts, bases)
+    shifts = np.repeat(bases[:-1], np.diff(bounds))
+    gaps = units.gaps.copy()
+    gaps[bounds[:-1][np.diff(bounds) > 0]] = NEW_PARAGRAPH
+    return replace(units, starts=units.starts - shifts, ends=units.ends - shifts, gaps=gaps), bounds
+
+
+def _cut(data: bytes, codes: NDArray[np.uint32], offsets: Ints) -> Units:
+    """The units of `data`, whose characters are `codes` and begin at `offsets`."""
     found = properties(codes)
     firsts, lasts = _edges(found)
     starts, ends = offsets[firsts], offsets[lasts]
@@ -224,8 +288,16 @@ class UnitBatch:
 
 def collate_units(segments: Sequence[Units], *, rows: int) -> UnitBatch:
     """The batch of some segments for a table with so many rows; zeros and PAD fill the shorter ones up."""
-    lengths = np.array([len(units) for units in segments], np.int64)
-    shape = (int(lengths.max(initial=0)), len(segments))
+    edges = np.cumsum([0, *map(len, segments)])
+    return collate_windows(Units.joined(segments or [cut_units(b"")]), edges[:-1], edges[1:], rows=rows)
+
+
+def collate_windows(units: Units, firsts: Ints, lasts: Ints, *, rows: int) -> UnitBatch:
+    """The batch of the segments that hold the units from `firsts` (B,) to `lasts` (B,), as by `collate_units`."""
+    lengths = lasts - firsts
+    places = firsts + np.arange(int(lengths.max(initial=0)))[:, None]  # (T, B)
+    inside = places < lasts
+    shape, kept = places.shape, places[inside]
     batch = UnitBatch(
         np.zeros((*shape, HASHES), np.int64),
         np.full((*shape, WIDTH), PAD, np.int64),
@@ -233,10 +305,16 @@ def collate_units(segments: Sequence[Units], *, rows: int) -> UnitBatch:
         np.full(shape, -1, np.int64),
         lengths,
     )
-    for column, units in enumerate(segments):
-        inside = slice(len(units)), column
-        batch.rows[inside] = units.hashes % np.uint32(rows)
-        batch.symbols[inside] = units.symbols
-        batch.gaps[inside] = units.gaps
-        batch.words[inside] = np.unique(units.hashes[:, LOWERED], return_inverse=True)[1]
+    batch.rows[inside] = units.hashes[kept] % np.uint32(rows)
+    batch.symbols[inside] = units.symbols[kept]
+    batch.gaps[inside] = units.gaps[kept]
+    batch.words[inside] = _word_numbers(units.hashes[kept, LOWERED], np.nonzero(inside)[1])
     return batch
+
+
+def _word_numbers(hashes: Hashes, segments: Ints) -> Ints:
+    """(n,) numbers from 0 on in each segment that units of it share which are the same word; no number is skipped."""
+    distinct, numbers = np.unique(segments.astype(np.uint64) << np.uint64(32) | hashes, return_inverse=True)
+    begins = np.searchsorted(distinct >> np.uint64(32), np.arange(int(segments.max(initial=0)) + 1, dtype=np.uint64))
+    result: Ints = numbers - begins[segments]
+    return result

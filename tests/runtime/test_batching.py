@@ -32,8 +32,13 @@ def test_only_the_last_document_of_a_group_may_cross_the_limit(sizes: list[int])
 
 def test_groups_grow_from_one_document_to_the_limit() -> None:
     lengths = [len(group) for group in group_documents(documents([1] * 3000))]
-    assert lengths == [1, 4, 16, 64, 256, 512, 512, 512, 512, 512, 99]
+    assert lengths == [1, 4, 16, 64, 256, 1024, 1024, 611]
     assert max(lengths) == MAX_GROUP_DOCUMENTS
+
+
+def test_groups_are_full_at_once_where_that_is_asked_for() -> None:
+    groups = group_documents(documents([1] * 1500), first=MAX_GROUP_DOCUMENTS)
+    assert [len(group) for group in groups] == [1024, 476]
 
 
 def test_group_is_read_when_it_is_asked_for() -> None:

@@ -26,7 +26,7 @@ from bytespan.spans import encode_text
 LONGEST_LINE = 1 << 18
 """Bytes beyond which a line of plain text is cut: at its last space, or where there is none between two characters."""
 
-READ_BYTES = 1 << 16
+READ_BYTES = 1 << 17
 """The most bytes that are read, and so handed on, at a time."""
 
 

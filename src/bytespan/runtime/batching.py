@@ -9,8 +9,8 @@ from bytespan.runtime.generate import OnnxGenerator
 from bytespan.runtime.parallel import OnnxParallel
 from bytespan.spans import Document, Span
 
-MAX_GROUP_DOCUMENTS = 512
-MAX_GROUP_BYTES = 1 << 16
+MAX_GROUP_DOCUMENTS = 1024
+MAX_GROUP_BYTES = 1 << 17
 """A group ends once its documents hold this many bytes, enough to fill the batches of either decoder."""
 
 GROUP_GROWTH = 4
@@ -34,12 +34,15 @@ def tag_documents(
     tasks: Sequence[str],
     beam_size: int = 1,
     floors: Mapping[str, float] | None = None,
+    at_hand: bool = False,
 ) -> Iterator[Document]:
     """Each document with the model's spans instead of its own, in order, a group at a time.
 
+    `at_hand`: all documents exist already, so that no first result need come before the others.
+
     Of a task in `floors` every span that is at least so probable, overlapping or not.
     """
-    for group in group_documents(documents):
+    for group in group_documents(documents, first=MAX_GROUP_DOCUMENTS if at_hand else 1):
         found = _predict(model, [document.data for document in group], tasks, beam_size, floors or {})
         for document, spans in zip(group, found, strict=True):
             yield Document(document.data, spans, identifier=document.identifier)
@@ -53,14 +56,14 @@ def _predict(
     return predict_spans(model, data, tasks=tasks, beam_size=beam_size, floors=floors)
 
 
-def group_documents(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def group_documents(documents: Iterable[Document], *, first: int = 1) -> Iterator[list[Document]]:
     """Consecutive documents in groups that are worth a batch.
 
-    The first group is a single document and each may be four times as large as the one before, so that the first
+    The first group has `first` documents and each may be four times as large as the one before, so that the first
     results come at once and the reader is never far ahead of the consumer. Lazy: a group is read when it is asked for.
     """
     group: list[Document] = []
-    size, most = 0, 1
+    size, most = 0, first
     for document in documents:
         group.append(document)
         size += len(document.data)
