@@ -11,7 +11,15 @@ from hypothesis import given
 
 from bytespan.corpora.jsonlines import json_line, json_of_document
 from bytespan.corpora.reading import read_documents
-from bytespan.evaluation import ERROR_KINDS, Counts, Scores, list_errors, score_document, score_documents
+from bytespan.evaluation import (
+    ERROR_KINDS,
+    Counts,
+    Scores,
+    list_errors,
+    score_annotated,
+    score_document,
+    score_documents,
+)
 from bytespan.spans import Document, Span
 from strategies import documents
 
@@ -35,6 +43,14 @@ def test_a_span_is_right_if_start_end_and_label_are() -> None:
     assert scores.total == Counts(1, 4, 3)
     assert scores.unlabelled == Counts(2, 4, 3)
     assert (scores.total.precision, round(scores.total.recall, 2), round(scores.total.f1, 2)) == (25, 33.33, 28.57)
+
+
+def test_labels_that_a_corpus_never_annotates_do_not_count() -> None:
+    gold = [document(Span(0, 5, "PER")), document(Span(0, 5, "LOC")), document(Span(0, 5, "NOUN"), task="tokens")]
+    predicted = [document(Span(0, 5, "PER"), Span(6, 9, "LOC"), Span(10, 12, "MISC")) for _ in gold]
+    scores = score_annotated(gold, predicted, task="entities")
+    assert scores.labels == {"PER": Counts(1, 2, 1), "LOC": Counts(0, 2, 1)}
+    assert score_annotated([], [], task="entities") == Scores("entities")
 
 
 def test_models_are_compared_by_accuracy_of_tokens_and_f1_of_entities() -> None:

@@ -4,7 +4,7 @@ Named entities: precision, recall and F1 over (span, label). Tokens: accuracy is
 span carries the gold label. 0/0 is 0, everywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bytespan.spans import TOKENS, Document, Span
@@ -77,6 +77,20 @@ def score_document(gold: Document, predicted: Document, *, task: str) -> Scores:
 def score_documents(pairs: Iterable[tuple[Document, Document]], *, task: str) -> Scores:
     """The counts of many (gold, predicted) documents together."""
     return sum((score_document(gold, predicted, task=task) for gold, predicted in pairs), Scores(task))
+
+
+def score_annotated(gold: Sequence[Document], predicted: Sequence[Document], *, task: str) -> Scores:
+    """The counts of a corpus, of those labels alone that it annotates: predicted spans of others may well be right.
+
+    A document that does not have the task is left out.
+    """
+    pairs = [pair for pair in zip(gold, predicted, strict=True) if task in pair[0].spans]
+    labels = {span.label for truth, _ in pairs for span in truth.spans[task]}
+    return score_documents(((truth, _only(answer, task, labels)) for truth, answer in pairs), task=task)
+
+
+def _only(document: Document, task: str, labels: set[str]) -> Document:
+    return Document(document.data, {task: [span for span in document.spans[task] if span.label in labels]})
 
 
 def _percent(part: int, whole: int) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
 from bytespan.decoding import DecoderState, predict_spans
-from bytespan.evaluation import Scores, score_documents
+from bytespan.evaluation import Scores, score_annotated
 from bytespan.lattice import TagSets
 from bytespan.neural.generate import Generator
 from bytespan.neural.parallel import Parallel
@@ -101,7 +101,7 @@ def predict(model: Generator | Parallel, data: Sequence[bytes], *, tasks: Sequen
 def score_corpora(model: Generator | Parallel, corpora: Sequence[DevCorpus]) -> dict[tuple[str, str], Scores]:
     """(corpus, task) -> scores, for every task that the corpus annotates and the model knows.
 
-    Predicted spans with a label that the corpus annotates nowhere do not count: they may well be right.
+    Predicted spans with a label that the corpus annotates nowhere do not count.
     """
     scores: dict[tuple[str, str], Scores] = {}
     for corpus in corpora:
@@ -110,15 +110,8 @@ def score_corpora(model: Generator | Parallel, corpora: Sequence[DevCorpus]) -> 
         found = predict(model, [document.data for document in corpus.documents], tasks=tasks)
         predicted = [Document(gold.data, spans) for gold, spans in zip(corpus.documents, found, strict=True)]
         for task in tasks:
-            pairs = [pair for pair in zip(corpus.documents, predicted, strict=True) if task in pair[0].spans]
-            labels = {span.label for gold, _ in pairs for span in gold.spans[task]}
-            pairs = [(gold, _only(answer, task, labels)) for gold, answer in pairs]
-            scores[corpus.name, task] = score_documents(pairs, task=task)
+            scores[corpus.name, task] = score_annotated(corpus.documents, predicted, task=task)
     return scores
-
-
-def _only(document: Document, task: str, labels: set[str]) -> Document:
-    return Document(document.data, {task: [span for span in document.spans[task] if span.label in labels]})
 
 
 def mean_score(scores: dict[tuple[str, str], Scores]) -> float:
