@@ -294,6 +294,8 @@ def test_choices_that_cannot_be_combined_are_refused(tagger: Tagger) -> None:
         tagger("text", alternatives=True)
     with pytest.raises(ConfigError, match="beam_size must be 1 where a threshold chooses the spans, got 2"):
         tagger("text", threshold=0.5, beam_size=2)
+    with pytest.raises(LabelError, match="task 'entity' is not one of this model's"):
+        tagger("text", threshold={"entity": 0.5})
     with pytest.raises(ConfigError, match="threshold must be above 0 and below 1, got 1"):
         tagger("text", threshold=1)
 

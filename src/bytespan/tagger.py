@@ -104,6 +104,11 @@ class Tagger:
         return self._tunings[task].lookup(Target(precision, recall, f_beta), alternatives=alternatives).threshold
 
     @property
+    def package(self) -> Package:
+        """The model, as it was read."""
+        return self._package
+
+    @property
     def tunings(self) -> Mapping[str, Tuning]:
         """Task -> what `bytespan tune` found out and chose, of tasks that were tuned."""
         return self._tunings
@@ -141,6 +146,7 @@ class Tagger:
     ) -> dict[str, OperatingPoint]:
         """Task -> the operating point, of tasks whose spans a threshold chooses."""
         thresholds = threshold if isinstance(threshold, Mapping) else dict.fromkeys(tasks, threshold)
+        self._tasks(list(thresholds))
         points: dict[str, OperatingPoint] = {}
         for task in tasks:
             wanted = thresholds.get(task)

@@ -37,6 +37,9 @@ def test_tuned_model_is_written_with_its_table_and_picture(
     assert re.fullmatch(r"chosen +0\.\d\d +100\.00 +[\d.]+ +[\d.]+ +0\.\d{3}", lines[3])
     assert lines[-1] == "wrote tuned.zip and tuned-tuning.png"
     assert (tmp_path / "tuned-tuning.png").read_bytes().startswith(b"\x89PNG")
+    assert re.search(
+        r"\ntuned +entities at threshold 0\.\d+: precision 100\.00, recall", run("info", "tuned.zip").stdout
+    )
     again = run("evaluate", "-m", "tuned.zip", "--task", "entities", "--json", dev)
     assert json.loads(again.stdout)["precision"] == 100.0
 

@@ -11,6 +11,7 @@ from bytespan.config import config_to_json
 
 if TYPE_CHECKING:
     from bytespan.package import Package
+    from bytespan.tuning import Tuning
 
 
 def info(
@@ -53,6 +54,24 @@ def _to_json(package: "Package") -> dict[str, Any]:
     }
 
 
+def _tunings(package: "Package") -> dict[str, "Tuning"]:
+    from bytespan.package import TUNING
+    from bytespan.tuning import tunings_from_json
+
+    data = package.tuning
+    return {} if data is None else tunings_from_json(data, source=str(package.path / TUNING))
+
+
+def _describe(tuning: "Tuning") -> str:
+    """The chosen point, with what it had on the development data."""
+    chosen = tuning.chosen
+    overlaps = " with alternatives" if tuning.alternatives else ""
+    return (
+        f"at threshold {chosen.threshold:g}{overlaps}: precision {100 * chosen.precision:.2f}, recall "
+        f"{100 * chosen.recall:.2f} on development data"
+    )
+
+
 def _to_text(package: "Package") -> str:
     from bytespan.package import describe_shape
 
@@ -67,6 +86,7 @@ def _to_text(package: "Package") -> str:
         ("weights", provenance.precision),
         ("size", ", ".join(f"{name} {len(data):,} bytes" for name, data in package.files.items())),
     ]
+    rows += [("tuned", f"{task} {_describe(tuning)}") for task, tuning in _tunings(package).items()]
     rows += [("trained on", corpus) for corpus in provenance.training_data]
     rows += [("score", f"{measured} {score:g}") for measured, score in provenance.scores.items()]
     width = max(len(key) for key, _ in rows) + 2
