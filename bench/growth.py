@@ -29,6 +29,7 @@ from typing import IO, Any
 import machine
 from texts import count_bytes, count_tokens, read_texts
 
+from bytespan.cli.tag import tag
 from bytespan.config import PRESETS
 from bytespan.package import Provenance, read_package
 from bytespan.tagger import PACKAGED_MODEL, Tagger
@@ -37,7 +38,7 @@ PARTS = ("length", "segments", "labels", "languages")
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LINES, ONE_LINE, WORKERS = "lines", "one line", "2 workers"
 OPTIONS = {LINES: (), ONE_LINE: ()}
-if "workers" in inspect.signature(Tagger.pipe).parameters:
+if "workers" in inspect.signature(tag).parameters:
     OPTIONS |= {WORKERS: ("--workers", "2")}
 """What a text is and how it is tagged -> options of `bytespan tag`."""
 

@@ -138,8 +138,9 @@ def beside_peers(result: Result | None) -> list[str]:
         *(f"- {line}" for line in verdicts(result)),
         "",
         *speed_table(result),
-        "Two processes are a pool that shares the texts, `n_process` is spaCy's own. Peak memory is that of the "
-        "process and of its children, added up; what they share counts in each. The CRF keeps the features of every "
+        "Two processes are a pool that shares the texts, as `bytespan tag --workers 2` makes one; `n_process` is "
+        "spaCy's own. Peak memory is that of the process and of its children, added up; what they share counts in "
+        "each. The CRF keeps the features of every "
         "word that it has seen, and here it has seen them all: on new text it is slower. How long a peer was trained "
         "matters little for its speed; what trained ones score is in [results.md](results.md).",
         "",

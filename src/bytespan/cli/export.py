@@ -156,20 +156,19 @@ def _show(prices: Sequence[Price], precision: str) -> None:
         logger.warning("what %s costs was not measured: give an annotated file with --dev FILE", precision)
         return
     rows = [
-        [
-            price.file,
-            price.task,
-            figure_of(price.task),
-            *(f"{x:.2f}" for x in (price.exact, price.rounded, price.points)),
-        ]
+        [price.file, price.task, figure_of(price.task), *map(_points, (price.exact, price.rounded, price.points))]
         for price in prices
     ]
     for task, points in mean_points(prices).items():
         if sum(price.task == task for price in prices) > 1:
-            rows.append(["mean", task, figure_of(task), "", "", f"{points:.2f}"])
+            rows.append(["mean", task, figure_of(task), "", "", _points(points)])
     with Results() as results:
         columns = ["file", "task", "figure", "fp32", precision, "lost"]
         results.write(table(columns, rows, title=f"what {precision} costs", names=3))
+
+
+def _points(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: what rounds to -0 is 0
 
 
 def _score(assignment: str) -> tuple[str, float]:
