@@ -56,6 +56,8 @@ class Experiment:
     precision: str = "fp16"
     with_weights: bool = False
     """Whether the published package can be trained on."""
+    with_sample: bool = False
+    """Whether it carries text of its training files, which an adaptation keeps in mind."""
     scores: str | None = None
     """Name of the experiment whose package is scored here, with `options`, instead of a training."""
     options: tuple[str, ...] = ()
@@ -84,7 +86,9 @@ EXPERIMENTS = (
     *(Experiment(f"conll-en-seed{i}", "conll-parallel", ("en",), seed=i, steps=CONLL_STEPS) for i in (2, 3)),
     Experiment("conll-en-1000", "conll-parallel", ("en",), sentences=1000, steps=2000),
     Experiment("conll-en-3000", "conll-parallel", ("en",), sentences=3000, steps=4000),
-    Experiment("base", "base", also=("pos/it_partut",), package="src/bytespan/models/base", precision="int8"),
+    Experiment(
+        "base", "base", also=("pos/it_partut",), package="src/bytespan/models/base", precision="int8", with_sample=True
+    ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
     *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),
     *(Experiment(f"pos-{name}", "base", (f"pos/{name}",), steps=4000) for name in ("el", "sv")),
@@ -168,7 +172,15 @@ def publish(experiment: Experiment, places: Places) -> None:
     scores = (read_json(places.results / f"{experiment.name}.json") or {}).get("scores", [])
     path = package_path(experiment, places)
     precision, with_weights = experiment.precision, experiment.with_weights
-    write_run_package(run, path, recipe_of(experiment), scores=scores, precision=precision, with_weights=with_weights)
+    write_run_package(
+        run,
+        path,
+        recipe_of(experiment),
+        scores=scores,
+        precision=precision,
+        with_weights=with_weights,
+        sample=places.data if experiment.with_sample else None,
+    )
 
 
 def package_path(experiment: Experiment, places: Places) -> Path:

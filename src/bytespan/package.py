@@ -26,7 +26,7 @@ from bytespan.vocabulary import Vocabulary
 FORMAT = "bytespan-model"
 FORMAT_VERSION = 1
 CONFIG, LABELS, WEIGHTS, ONNX, CARD = "config.json", "labels.json", "weights.safetensors", "model.onnx", "card.md"
-TUNING = "tuning.json"
+TUNING, SAMPLE = "tuning.json", "sample.jsonl.gz"
 REQUIRED = (LABELS, ONNX, CARD)
 MAX_CONFIG_BYTES = 1 << 20
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -91,7 +91,8 @@ class Package:
 def read_package(path: Path | str, *, with_weights: bool = True) -> Package:
     """The model package in a directory or zip file, every file checked against its recorded size and checksum.
 
-    Without `with_weights` the weights to train on from, which tagging does not need, are neither read nor checked.
+    Without `with_weights` the weights and the text to train on from, which tagging does not need, are neither read nor
+    checked.
     Raises ModelError for one that is absent, no model, truncated, altered, or of a format version unknown here.
     """
     path = _existing(Path(path))
@@ -118,6 +119,7 @@ def write_package(
     provenance: Provenance,
     onnx: bytes,
     weights: bytes | None = None,
+    sample: bytes | None = None,
     card: str | None = None,
 ) -> None:
     """Write a model package, a zip file if `path` ends in .zip; an older one there is replaced in one step.
@@ -128,8 +130,7 @@ def write_package(
     Vocabulary(config.segment_length, labels)  # refuses what could not be read again
     files = {LABELS: _to_json({task: list(members) for task, members in labels.items()}), ONNX: onnx}
     files[CARD] = (card or describe_model(config, labels, provenance)).encode("utf-8")
-    if weights is not None:
-        files[WEIGHTS] = weights
+    files |= {name: data for name, data in ((WEIGHTS, weights), (SAMPLE, sample)) if data is not None}
     _write(path, config, provenance, files)
 
 
@@ -264,7 +265,7 @@ def _read(path: Path, members: _DirectoryMembers | _ZipMembers, *, with_weights:
     recorded = settings.get("files")
     if not isinstance(recorded, dict) or not set(REQUIRED) <= set(recorded):
         raise ModelError(f"{path}: not a model: config.json does not list {', '.join(REQUIRED)}")
-    wanted = {name: entry for name, entry in recorded.items() if with_weights or name != WEIGHTS}
+    wanted = {name: entry for name, entry in recorded.items() if with_weights or name not in (WEIGHTS, SAMPLE)}
     files = {name: _read_member(path, members, name, entry) for name, entry in wanted.items()}
     try:
         config = config_from_json(ModelConfig, settings["model"], source=f"{path / CONFIG}", table="model")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bytespan.corpora.annotated import SHORTEST_OVERLAP, annotate, without_sentences
+from bytespan.corpora.annotated import SHORTEST_OVERLAP, annotate, hold_out, without_sentences
 from bytespan.spans import Document, Span
 from strategies import documents
 
@@ -77,3 +77,23 @@ def test_pieces_are_cut_from_the_document_and_hold_no_forbidden_line(
         assert FIRST.encode() not in piece.data
         assert all(0 <= span.start < span.end <= len(piece.data) for span in piece.spans["entities"])
     assert sum(len(piece.data) for piece in pieces) <= len(text.data) - len(FIRST)
+
+
+@given(st.lists(documents()), st.integers(2, 5))
+def test_every_so_manieth_line_is_held_out_and_the_others_are_not(members: list[Document], every: int) -> None:
+    """Blank lines count but are in neither part."""
+    lines = [line for document in members for line in document.data.split(b"\n")]
+    rest, held_out = hold_out(members, every=every)
+    for part, wanted in ((held_out, lines[every - 1 :: every]), (rest, lines)):
+        found = [line for document in part for line in document.data.split(b"\n") if line.strip()]
+        chosen = wanted if part is held_out else [line for i, line in enumerate(wanted) if i % every != every - 1]
+        assert found == [line for line in chosen if line.strip()]
+
+
+def test_held_out_lines_keep_their_spans_and_tasks() -> None:
+    text = "Ana sang\nin Rome\nBo slept"
+    spans = {"entities": [Span(0, 3, "PER"), Span(12, 16, "LOC"), Span(17, 19, "PER")], "tokens": []}
+    rest, (held_out,) = hold_out([Document(text.encode(), spans)], every=2)
+    assert (held_out.data, list(held_out.spans["entities"])) == (b"in Rome\n", [Span(3, 7, "LOC")])
+    assert [document.data for document in rest] == [b"Ana sang\n", b"Bo slept"]
+    assert all(set(document.spans) == {"entities", "tokens"} for document in [*rest, held_out])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bytespan.cli.options import Debug, Threads
+from bytespan.cli.progress import StepProgress
 from bytespan.errors import import_extra
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from bytespan.config import Recipe
-    from bytespan.neural.training import StepRecord
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +95,7 @@ def train(
         for _ in records:
             pass
         return
-    with _Progress(wanted.train.steps) as progress:
+    with StepProgress(wanted.train.steps) as progress:
         for record in records:
             progress.show(record)
     package = runs.export_run(output, wanted)
@@ -128,38 +125,3 @@ def _recipe(
         files = [tuple(str(Path(name).absolute()) for name in names) for names in (train_files, dev_files)]
         recipe = replace(recipe, corpora=(*recipe.corpora, CorpusConfig(train=files[0], dev=files[1])))
     return override(recipe, settings)
-
-
-class _Progress:
-    """A progress bar on standard error if that is a terminal; a line a development score in any case."""
-
-    def __init__(self, steps: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.console = Console(stderr=True, width=None if sys.stderr.isatty() else 200, highlight=False)
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
-        self.row = self.bar.add_task("starting", total=steps)
-        self.loss: float | None = None
-        self.dev = ""
-
-    def __enter__(self) -> _Progress:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.stop()
-
-    def show(self, record: StepRecord) -> None:
-        """Move the bar to a step; its loss is averaged over about the last 50 steps."""
-        self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
-        if record.dev is not None:
-            self.dev = f"  dev {record.dev.mean:.2f}"
-            rows = ", ".join(f"{name} {task} {score.main:.2f}" for (name, task), score in record.dev.scores.items())
-            best = " (best)" if record.dev.is_best else ""
-            self.console.print(f"step {record.step}  loss {self.loss:.3f}  dev {record.dev.mean:.2f}{best}: {rows}")
-        rate = record.bytes_read / record.step_s / 1000
-        self.bar.update(self.row, completed=record.step, description=f"loss {self.loss:.3f}  {rate:.1f} kB/s{self.dev}")

@@ -55,6 +55,21 @@ def without_sentences(documents: Iterable[Document], forbidden: Iterable[Documen
         yield from [document] if kept.all() else _pieces(document, kept)
 
 
+def hold_out(documents: Iterable[Document], *, every: int) -> tuple[list[Document], list[Document]]:
+    """The documents without every so manieth line, counted through all of them, and those lines; both cut in pieces."""
+    rest: list[Document] = []
+    held_out: list[Document] = []
+    lines = 0
+    for document in documents:
+        ends = np.frombuffer(document.data, np.uint8) == ord("\n")
+        numbers = lines + np.cumsum(ends) - ends  # of the line that each byte stands in
+        is_held_out = numbers % every == every - 1
+        rest += _pieces(document, ~is_held_out)
+        held_out += _pieces(document, is_held_out)
+        lines += int(ends.sum()) + 1
+    return rest, held_out
+
+
 def _packed(data: bytes) -> tuple[bytes, NDArray[np.int64]]:
     """The bytes that are not white space, and where each stands."""
     places = np.flatnonzero(~np.isin(np.frombuffer(data, np.uint8), np.frombuffer(_BLANKS, np.uint8)))

@@ -23,10 +23,12 @@ def export_package(
     provenance: Provenance,
     precision: str = "fp16",
     with_weights: bool = True,
+    sample: bytes | None = None,
     card: str | None = None,
 ) -> None:
     """Write the model package of a model; `with_weights` adds them in 16 bits, so that it can be trained on.
 
+    `sample` is what `rehearsal.pack_sample` makes of text that an adaptation of the model should keep in mind.
     The task of writing words, which only training knows, is left out.
     Raises ConfigError for an unknown precision, ModelError if the package cannot be written.
     """
@@ -39,6 +41,7 @@ def export_package(
         provenance=replace(provenance, precision=precision),
         onnx=export_model(model, precision=precision),
         weights=save(weights) if with_weights else None,
+        sample=sample,
         card=card,
     )
 

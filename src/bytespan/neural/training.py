@@ -22,6 +22,7 @@ from bytespan.neural.decoders import Sampler
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.neural.losses import generator_losses, parallel_losses
 from bytespan.neural.parallel import Parallel
+from bytespan.neural.rehearsal import Rehearsal
 from bytespan.neural.scoring import DevCorpus, mean_score, score_corpora
 from bytespan.neural.unit_batches import TaggedBatch
 
@@ -47,7 +48,7 @@ class StepRecord:
     loss: float
     """Mean cross-entropy an output symbol (generator) or a unit (parallel), in nats."""
     auxiliary_loss: float
-    """Mean cross-entropy of the auxiliary head a span, in nats; 0 if it is off."""
+    """Mean cross-entropy of the auxiliary head a span, or divergence of a rehearsal a unit, in nats; 0 without them."""
     learning_rate: float
     segment_length: int
     """Bytes (generator) or units (parallel) in the longest segment of the batch."""
@@ -75,9 +76,15 @@ def should_stop(misses: int, config: TrainConfig) -> bool:
 
 
 def train(
-    state: TrainingState, sampler: Sampler, dev: Sequence[DevCorpus], config: TrainConfig
+    state: TrainingState,
+    sampler: Sampler,
+    dev: Sequence[DevCorpus],
+    config: TrainConfig,
+    rehearsal: Rehearsal | None = None,
 ) -> Iterator[StepRecord]:
     """Take steps from where `state` is to the end, changing it in place; yield a record after each.
+
+    A parallel decoder may be held to a rehearsal, with weight `auxiliary_weight`.
 
     Only rank 0 of several processes scores; the others wait for its verdict.
     """
@@ -85,7 +92,7 @@ def train(
         step = state.progress.step
         began = time.perf_counter()
         batch = sampler.batch(step)
-        loss, auxiliary_loss = _take_step(state, batch, step, config)
+        loss, auxiliary_loss = _take_step(state, batch, step, config, rehearsal)
         elapsed_s = time.perf_counter() - began
         state.progress = replace(
             state.progress,
@@ -99,7 +106,9 @@ def train(
         yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.longest, batch.bytes_read, elapsed_s, record)
 
 
-def _take_step(state: TrainingState, batch: Batch | TaggedBatch, step: int, config: TrainConfig) -> tuple[float, float]:
+def _take_step(
+    state: TrainingState, batch: Batch | TaggedBatch, step: int, config: TrainConfig, rehearsal: Rehearsal | None
+) -> tuple[float, float]:
     """One optimizer step on this process's rows; returns the global batch's mean losses."""
     device = next(state.model.parameters()).device
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
@@ -110,6 +119,8 @@ def _take_step(state: TrainingState, batch: Batch | TaggedBatch, step: int, conf
     if isinstance(state.model, Parallel):
         assert isinstance(batch, TaggedBatch)
         loss, auxiliary = parallel_losses(state.model, batch, dropout, config)
+        if rehearsal is not None:
+            auxiliary = rehearsal.loss(state.model, step) / world
     else:
         assert isinstance(batch, Batch)
         assert state.auxiliary is not None

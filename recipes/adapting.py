@@ -1,0 +1,302 @@
+"""Question 6, a new language: adapted against from scratch and against peers, on the same first sentences.
+
+    python recipes/questions.py adapt --python runs/peers-venv/bin/python
+    python recipes/questions.py adapt --system adapted --system scratch --sentences 500
+
+A row is one system, folder and number of sentences; rows that
+`recipes/results/questions/adapt.json` holds are not made again, unless they were adapted from another model.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cutting import write_first_sentences
+from experiments import experiment_named, recipe_of
+from peers import cpu_seconds
+from report import table
+from scoring import read_json, score_file, write_json
+
+from bytespan.config import CorpusConfig, Recipe
+from bytespan.corpora.reading import read_documents
+from bytespan.evaluation import score_annotated
+from bytespan.package import ONNX, read_package
+from bytespan.tagger import PACKAGED_MODEL, load
+
+TITLE = "6. A new language"
+
+LANGUAGES = {"hau": "ha", "ibo": "ig", "kin": "rw", "lug": "lg", "swa": "sw", "wol": "wo", "yor": "yo", "zul": "zu"}
+"""Folder of MasakhaNER 2.0 -> ISO 639 code."""
+
+FOLDERS = (*(f"ner/masakhaner2/{name}" for name in LANGUAGES), "pos/af", "pos/wo", "pos/yo")
+SIZES = (100, 500, None)
+SYSTEMS = {"adapted": "adapted", "scratch": "from scratch", "crf": "CRF", "spacy": "spaCy"}
+SPACY_MINUTES = 3
+SCRATCH_STEPS = 2
+"""How many times as many steps a training from scratch has as an adaptation to the same text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training."""
+
+    system: str
+    folder: str
+    sentences: int | None
+    """The first so many of the training file; all if None."""
+
+    @property
+    def task(self) -> str:
+        """pos or ner."""
+        return self.folder.partition("/")[0]
+
+    @property
+    def suffix(self) -> str:
+        """Of its files."""
+        return "conllu" if self.task == "pos" else "conll"
+
+    @property
+    def figure(self) -> str:
+        """What the scorer calls the figure that counts."""
+        return "upos_f1" if self.task == "pos" else "f1"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are on this machine."""
+
+    data: Path
+    work: Path
+    results: Path
+    model: Path
+    """The package to adapt."""
+    unseen: Path | None
+    """The same for `pos`, of a model that saw none of those languages; None takes `model`, and says so."""
+    python: Path
+    """Of the peers' environment."""
+    threads: int
+
+    def start(self, row: Row) -> Path:
+        """The package that a row is adapted from."""
+        return self.unseen if row.task == "pos" and self.unseen else self.model
+
+
+ROWS = tuple(Row(system, folder, size) for size in (500, 100, None) for folder in FOLDERS for system in SYSTEMS)
+
+
+def measure(rows: Sequence[Row], places: Places) -> None:
+    """Make what is not there yet; the result file is written after every row."""
+    for row in rows:
+        result = read_json(places.results) or {"old": {}, "rows": []}
+        digest = digest_of(places.start(row))
+        if row.system == "adapted" and digest not in result["old"]:
+            result["old"][digest] = old_scores(places.start(row), places)
+            write_json(places.results, result)
+        wanted = asdict(row) | ({"model": digest} if row.system == "adapted" else {})
+        if any(wanted.items() <= entry.items() for entry in result["rows"]):
+            continue
+        entry = wanted | make(row, places, result["old"].get(digest, {}))
+        result["rows"] = [known for known in result["rows"] if not asdict(row).items() <= known.items()] + [entry]
+        write_json(places.results, result)
+        print(f"{row.system} {row.folder} {row.sentences or 'all'}: {entry['score']}", file=sys.stderr, flush=True)
+
+
+def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any]:
+    """Train, score on the test file, and for what was adapted on the old test files too."""
+    folder = places.work / f"{row.system}-{row.folder.replace('/', '-')}-{row.sentences or 'all'}"
+    shutil.rmtree(folder, ignore_errors=True)
+    source = next((places.data / row.folder).glob(f"train.{row.suffix}*"))
+    write_first_sentences(source, folder / f"train.{row.suffix}", row.sentences)
+    makers = {"adapted": adapt_package, "scratch": train_from_scratch}
+    began_at, began_cpu_s = time.monotonic(), time.process_time()
+    if row.system in makers:
+        makers[row.system](row, folder, places)
+        command: list[object] = [sys.executable, "-m", "bytespan", "tag", "--format", "jsonl"]
+        command += ["--model", folder / "model", "--threads", places.threads]
+        cpu_s: int | None = round(time.process_time() - began_cpu_s)
+    else:
+        command, cpu_s = train_peer(row, folder, places)
+    wall_s = round(time.monotonic() - began_at)
+    found = score_file(f"{row.folder}/test.{row.suffix}", command, data=places.data)
+    entry = {"score": found[row.figure], "wall_s": wall_s, "cpu_s": cpu_s}
+    if row.system == "adapted":
+        entry["old"] = old_scores(folder / "model", places, before)
+    shutil.rmtree(folder)
+    return entry
+
+
+def adapt_package(row: Row, folder: Path, places: Places) -> None:
+    """As `bytespan adapt` does it, in this process."""
+    from bytespan.neural import adapt, runs
+
+    runs.prepare(device="cpu", threads=places.threads)
+    adaptation = adapt.prepare_adaptation(places.start(row), [str(folder / f"train.{row.suffix}")])
+    for _ in adapt.adapt(adaptation):
+        pass
+    adapt.export_adapted(adaptation, folder / "model", name="adapted", files=[row.folder])
+
+
+def train_from_scratch(row: Row, folder: Path, places: Places) -> None:
+    """A model of the same shape that sees nothing but these sentences, as recipes/african.toml trains."""
+    from bytespan.neural import runs
+    from bytespan.neural.adapt import settings_for
+
+    file = (folder / f"train.{row.suffix}").absolute()
+    size = sum(len(document.data) for document in read_documents(file))
+    steps = SCRATCH_STEPS * settings_for(2 * size if row.task == "ner" else size).steps
+    settings = recipe_of(experiment_named("african")).train
+    corpus = CorpusConfig(train=(str(file),), natural=row.task == "ner")
+    model = read_package(places.start(row), with_weights=False).config
+    recipe = Recipe(model, replace(settings, steps=steps, checkpoint_every=steps), (corpus,))
+    runs.prepare(device="cpu", threads=places.threads)
+    for _ in runs.run_training(recipe, folder / "run", data=Path()):
+        pass
+    runs.export_run(folder / "run", recipe).rename(folder / "model")
+
+
+def train_peer(row: Row, folder: Path, places: Places) -> tuple[list[object], int | None]:
+    """Train a peer on the sentences and the folder's development file; how it tags, and its CPU seconds."""
+    program = places.data / ".." / "peers" / f"{row.system}_peer.py"
+    source = places.data / row.folder / f"dev.{row.suffix}"
+    write_first_sentences(source, folder / source.name, None)
+    options: list[object] = ["--task", row.task]
+    if row.system == "spacy":
+        options += ["--lang", "xx", "--minutes", SPACY_MINUTES, "--clock", "cpu"]
+    call = [places.python, program, "train", folder, folder / "peer", *options]
+    ended = subprocess.run([str(part) for part in call], stdout=subprocess.PIPE, check=True, text=True)
+    return [places.python, program, "tag", folder / "peer"], cpu_seconds(ended.stdout)
+
+
+def digest_of(package: Path) -> str:
+    """Which model it is."""
+    return hashlib.sha256((package / ONNX).read_bytes()).hexdigest()[:12]
+
+
+def old_files(places: Places) -> Iterator[str]:
+    """The test files of what the packaged model was trained on."""
+    recipe = recipe_of(experiment_named("base"))
+    for folder in dict.fromkeys(file.rpartition("/")[0] for corpus in recipe.corpora for file in corpus.train):
+        for name in ("test.conllu", "test.conll"):
+            if (places.data / folder / name).exists():
+                yield f"{folder}/{name}"
+
+
+def old_scores(package: Path, places: Places, before: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Test file -> accuracy of words or F1 of names, in percent; of the files in `before` if that is given."""
+    tagger = load(package, threads=places.threads)
+    scores = {}
+    for file in old_files(places) if before is None else before:
+        gold = list(read_documents(places.data / file))
+        task = "tokens" if file.startswith("pos/") else "entities"
+        found = list(tagger.pipe(gold, tasks=[task]))
+        scores[file] = round(score_annotated(gold, found, task=task).main, 3)
+    return scores
+
+
+def forgotten(entry: Mapping[str, Any], result: Mapping[str, Any]) -> float:
+    """Points that the mean of the old test files fell by; the files of the new language itself do not count."""
+    language = entry["folder"].rpartition("/")[2]
+    own = f"pos/{LANGUAGES.get(language, language)}/"
+    before = result["old"][entry["model"]]
+    falls = [before[file] - score for file, score in entry["old"].items() if not file.startswith(own)]
+    return sum(falls) / len(falls)
+
+
+def section(result: Mapping[str, Any], *, unseen: bool) -> str:
+    """The section of docs/questions.md."""
+    known = {(row["system"], row["folder"], row["sentences"]): row for row in result["rows"]}
+    systems = [name for name in SYSTEMS if any(row["system"] == name for row in result["rows"])]
+    lines = [
+        f"## {TITLE}",
+        "",
+        "Can an existing model be taught a language that it never saw, from little text and in minutes, without "
+        "forgetting the old ones?",
+        "",
+        "`bytespan adapt` starts from the packaged model, reads its weights back out of `model.onnx`, and trains on "
+        "the first 100, 500 or all sentences of a training file; a tenth of them is held out to stop by. All systems "
+        "had the same sentences; the peers had the development file besides, from which spaCy chooses its best model. "
+        f"From scratch: a model of the same shape, {SCRATCH_STEPS} times as many steps. The score is that of the test "
+        "file from raw text: F1 of entities, UPOS F1 of words. Forgotten: by how many points the mean of the old test "
+        "files fell, accuracy of words and F1 of the entities that a file annotates.",
+        "",
+    ]
+    if not unseen:
+        lines += ["The packaged model has seen the languages of `pos/`, though not as new: those rows show no more "
+                  "than that adapting does no harm.", ""]  # fmt: skip
+    head = ["", *(f"{SYSTEMS[name]}, {size or 'all'}" for size in SIZES for name in systems)]
+    head += [f"forgotten, {size or 'all'}" for size in SIZES]
+    rows: list[list[object]] = []
+    for folder in FOLDERS:
+        cells: list[object] = [folder]
+        for size in SIZES:
+            cells += [known.get((name, folder, size), {}).get("score") for name in systems]
+        found = [known.get(("adapted", folder, size)) for size in SIZES]
+        rows.append(cells + [None if entry is None else forgotten(entry, result) for entry in found])
+    masakha = [row for row in rows if str(row[0]).startswith("ner/")]
+    means = [[row[i] for row in masakha] for i in range(1, len(head))]
+    rows.append(["MasakhaNER mean", *(_mean(values) for values in means)])
+    lines += table(head, rows)
+    times = [row["wall_s"] / 60 for row in result["rows"] if row["system"] == "adapted"]
+    lines += [_answer(dict(zip(head, rows[-1], strict=True)), times), ""]
+    return "\n".join([*lines, "Again: `python recipes/questions.py adapt`.", ""])
+
+
+def _mean(values: Sequence[object]) -> float | None:
+    """None unless all were measured."""
+    numbers = [value for value in values if isinstance(value, float)]
+    return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
+
+
+def _answer(means: Mapping[str, object], minutes: Sequence[float]) -> str:
+    """Two sentences."""
+    adapted, scratch, lost = (means.get(f"{name}, 500") for name in ("adapted", "from scratch", "forgotten"))
+    if not (isinstance(adapted, float) and isinstance(scratch, float) and isinstance(lost, float)):
+        return "Not all of it is measured yet."
+    return (
+        f"**With 500 sentences an adapted model reaches {adapted:.1f} F1 on the MasakhaNER mean, "
+        f"{adapted - scratch:+.1f} against one of its shape from scratch, and the old languages fall by {lost:.2f} "
+        f"points.** An adaptation took {min(minutes):.1f} to {max(minutes):.1f} minutes."
+    )
+
+
+def answer(arguments: argparse.Namespace, *, results: Path) -> str:
+    """Make the rows that are asked for and not there yet; the section of the page."""
+    places = Places(
+        arguments.data,
+        arguments.runs / "adapt",
+        results / "adapt.json",
+        arguments.model,
+        arguments.unseen,
+        arguments.python,
+        arguments.threads,
+    )
+    sizes = {None if size == "all" else int(size) for size in arguments.sentences or ("100", "500", "all")}
+    wanted = [
+        row
+        for row in ROWS
+        if row.sentences in sizes
+        and row.system in (arguments.system or SYSTEMS)
+        and row.folder in (arguments.folder or FOLDERS)
+    ]
+    measure(wanted, places)
+    return section(read_json(places.results) or {"old": {}, "rows": []}, unseen=arguments.unseen is not None)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `answer` takes."""
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="may be given several times (default: all)")
+    parser.add_argument("--folder", action="append", choices=FOLDERS, help="likewise")
+    parser.add_argument("--sentences", action="append", choices=["100", "500", "all"], help="likewise")
+    parser.add_argument("--model", type=Path, default=PACKAGED_MODEL, help="to adapt (default: the packaged model)")
+    parser.add_argument("--unseen", type=Path, help="to adapt to pos/af, wo and yo, which the packaged model has seen")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="of the peers' environment")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--threads", type=int, default=2)

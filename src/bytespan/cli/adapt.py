@@ -1,0 +1,113 @@
+"""`bytespan adapt`: a packaged model and some hundred sentences of a new language in, a model that knows it too out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bytespan.cli.options import Debug, Threads
+from bytespan.cli.progress import StepProgress
+from bytespan.errors import import_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bytespan.neural.adapt import Change
+
+logger = logging.getLogger(__name__)
+
+
+def adapt(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model directory or zip file, with any weights or none.")
+    ],
+    train_files: Annotated[
+        list[str], typer.Option("--train", metavar="FILE", help="Annotated file to learn from; repeat for more.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Model directory to write, or zip file if the name ends in .zip."
+        ),
+    ],
+    dev_files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dev",
+            metavar="FILE",
+            help="Annotated file that says when to stop; repeat for more.",
+            show_default="every tenth line of the training files, which is then not learnt from",
+        ),
+    ] = None,
+    keep_files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="FILE",
+            help="Annotated file on which to measure what was kept; repeat for more.",
+            show_default="agreement with MODEL on text that it carries",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Of the adapted model.", show_default="that of OUT")
+    ] = None,
+    languages: Annotated[
+        list[str] | None,
+        typer.Option("--language", metavar="CODE", help="ISO 639 code of a new language; may be given several times."),
+    ] = None,
+    threads: Threads = None,
+    debug: Debug = False,
+) -> None:
+    """Teach a model a language or labels more from 100 to 5,000 sentences, in minutes, without losing what it knows.
+
+    What the training files do not annotate is left as it is: with names alone, words and parts of speech stay. Old
+    languages are kept by a rehearsal of the text that the model carries for that. How long to train follows from the
+    files. In the end a table shows old and new scores, before and after.
+
+    Needs the extra: pip install 'bytespan[train]'.
+
+    Example: bytespan adapt model --train hausa.conll --language ha --output model-ha
+    """
+    import_extra("torch", extra="train", purpose="bytespan adapt")
+    import_extra("onnx", extra="train", purpose="bytespan adapt")
+    from bytespan.neural import adapt as adapting
+    from bytespan.neural import runs
+
+    runs.prepare(device="cpu", threads=threads)
+    adaptation = adapting.prepare_adaptation(model, train_files, dev_files or ())
+    with StepProgress(adaptation.settings.steps) as progress:
+        for record in adapting.adapt(adaptation):
+            progress.show(record)
+    changes = adapting.measure_changes(adaptation, keep_files or (), threads=threads)
+    adapting.export_adapted(
+        adaptation,
+        output,
+        name=name or output.name.removesuffix(".zip"),
+        files=train_files,
+        languages=languages or (),
+        changes=changes,
+    )
+    _show(changes)
+    licence = adaptation.package.provenance.licence
+    logger.warning("%s is under the licence of %s, %s; see to it that the new data allow that", output, model, licence)
+
+
+def _show(changes: Sequence[Change]) -> None:
+    """A row a text and task, and the mean of those that tell what was kept; on standard output."""
+    from bytespan.cli.output import Results
+    from bytespan.cli.tables import table
+
+    def row(text: str, task: str, before: float, after: float) -> list[str]:
+        return [text, task, f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}"]
+
+    rows = [row(change.text, change.task, change.before, change.after) for change in changes]
+    kept = [change for change in changes if change.is_kept]
+    if len(kept) > 1:
+        before, after = (sum(values) / len(kept) for values in ([c.before for c in kept], [c.after for c in kept]))
+        rows.append(row("mean of what was kept", "", before, after))
+    with Results() as results:
+        title = "accuracy of tokens, F1 of the others"
+        results.write(table(["text", "task", "before", "after", "change"], rows, title=title, names=2))

@@ -1,0 +1,298 @@
+"""A packaged model taught a language or labels more, from some hundred sentences, while it keeps what it knows.
+
+Training goes on from the package's weights, on the new documents, and at each step on a rehearsal of old text (see
+`rehearsal`). How long and how fast follows from the amount of new text. The weights that did best on development
+documents are kept; without any, every tenth line of the new documents is held out for that.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from bytespan.config import TrainConfig
+from bytespan.corpora.annotated import Annotated, annotate, hold_out
+from bytespan.corpora.reading import read_documents
+from bytespan.corpora.spacing import close_up
+from bytespan.errors import ConfigError, ModelError
+from bytespan.evaluation import Scores, score_annotated
+from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state
+from bytespan.neural.export import export_package
+from bytespan.neural.parallel import Parallel
+from bytespan.neural.rehearsal import Rehearsal, read_sample
+from bytespan.neural.scoring import DevCorpus
+from bytespan.neural.training import StepRecord, train
+from bytespan.neural.unit_batches import UnitSampler
+from bytespan.package import SAMPLE, Package, describe_model, read_package
+from bytespan.spans import Document
+from bytespan.tagger import PACKAGED_MODEL, Tagger, load
+from bytespan.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT = 10
+"""Every tenth line is held out for development."""
+
+EPOCHS = 24
+"""How often the new text is read, within the bounds below."""
+
+CARRIED = "carried text, agreement with the old model"
+"""What a change on the package's own sample is measured on."""
+
+STEPS = (200, 2500)
+"""Fewest and most optimizer steps."""
+
+FAINTNESS = 4.0
+"""Nats by which a new label is less likely than none, at first."""
+
+INNER_RATE = 0.1
+"""The n-gram table and the output layer take in what is new; what lies between them is the languages' common ground."""
+
+SETTINGS = TrainConfig(
+    batch_size=4, learning_rate=1e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.15, byte_dropout=0.05,
+    unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=3.0,
+)  # fmt: skip
+"""What does not depend on the new text; see docs/questions.md for what was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """What there is to learn, from what, and what to keep."""
+
+    package: Package
+    old: Parallel
+    state: TrainingState
+    settings: TrainConfig
+    train: tuple[Annotated, ...]
+    dev: tuple[DevCorpus, ...]
+    rehearsed: tuple[bytes, ...]
+    """Old text that the training is held to."""
+    asked: tuple[bytes, ...]
+    """Old text that it never sees, on which old and adapted model are compared."""
+
+    @property
+    def new_labels(self) -> dict[str, tuple[str, ...]]:
+        """Task -> labels that the old model did not know."""
+        known = self.package.labels
+        found = {
+            task: tuple(label for label in labels if label not in known.get(task, ()))
+            for task, labels in self.state.model.vocabulary.labels.items()
+        }
+        return {task: labels for task, labels in found.items() if labels}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A score of the old model and of the adapted one."""
+
+    text: str
+    """A file, or what else the text is."""
+    task: str
+    is_kept: bool
+    """Whether it tells what was kept, else what was learnt."""
+    before: float
+    """F1 of entities, accuracy of tokens, in percent; 0 if the old model does not know the task."""
+    after: float
+
+
+def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Sequence[str] = ()) -> Adaptation:
+    """Read the model and the documents, and plan the training.
+
+    Raises ModelError for a model that cannot be trained on, CorpusError for a file that cannot be read, ConfigError
+    where there is nothing to learn from.
+    """
+    package = read_package(model)
+    if package.config.decoder != "parallel":
+        raise ModelError(f"{model}: a generator, and only a parallel decoder can be adapted: train on from it with "
+                         "bytespan train --init")  # fmt: skip
+    members, dev = _read_documents(train_files, dev_files)
+    settings = settings_for(sum(len(member.document.data) for member in members))
+    old, state = (
+        new_state(package.config, Vocabulary(package.config.segment_length, labels), settings)
+        for labels in (package.labels, _with_labels_of(members, package.labels))
+    )
+    for each in (old, state):
+        initialize_from(each, model)
+    assert isinstance(old.model, Parallel)
+    assert isinstance(state.model, Parallel)
+    _begin_faintly(state.model, known=old.model)
+    _slow_down(state)
+    texts = _old_texts(package)
+    rehearsed = tuple(text for i, text in enumerate(texts) if i % HELD_OUT)
+    return Adaptation(package, old.model, state, settings, members, dev, rehearsed, tuple(texts[::HELD_OUT]))
+
+
+def _old_texts(package: Package) -> list[bytes]:
+    """What the package carries, else what the packaged model does: any text is better than none."""
+    if SAMPLE in package.files:
+        return read_sample(package)
+    logger.warning("%s carries no text to keep in mind, so that of the packaged model has to do", package.path)
+    return read_sample(read_package(PACKAGED_MODEL)) if PACKAGED_MODEL.exists() else []
+
+
+def _begin_faintly(model: Parallel, *, known: Parallel) -> None:
+    """Let each new label of a known task be as likely as nothing is, but for FAINTNESS: at first it changes little."""
+    rows, new = model.tags.meanings(), set(model.tags.meanings()) - set(known.tags.meanings())
+    with torch.no_grad():
+        for row, (task, tag) in enumerate(rows):
+            if (task, tag) in new and task in known.vocabulary.labels:
+                outside = rows.index((task, "O"))
+                model.output.weight[row] = model.output.weight[outside]
+                model.output.bias[row] = model.output.bias[outside] - FAINTNESS
+
+
+def _slow_down(state: TrainingState) -> None:
+    """Let all but the table and the output layer, which every language shares, learn INNER_RATE times as fast."""
+    assert isinstance(state.model, Parallel)
+    output = list(state.model.output.parameters())
+    group = state.optimizer.param_groups[0]
+    inner = [value for value in group["params"] if all(value is not other for other in output)]
+    group["params"] = output
+    state.optimizer.add_param_group({"params": inner, "factor": INNER_RATE})
+
+
+def settings_for(size: int) -> TrainConfig:
+    """How to train on so many bytes of text."""
+    steps = EPOCHS * size // (SETTINGS.batch_size * SETTINGS.segment_bytes)
+    steps = min(max(steps, STEPS[0]), STEPS[1])
+    return replace(SETTINGS, steps=steps, dev_every=steps // 8, patience=3)
+
+
+def adapt(adaptation: Adaptation) -> Iterator[StepRecord]:
+    """Train, changing `adaptation.state`; yield a record a step. What is left in the end did best on the development
+    documents."""
+    state, settings = adaptation.state, adaptation.settings
+    sampler = UnitSampler(adaptation.train, state.model.vocabulary, state.model.config, settings)
+    rehearsal = None
+    if adaptation.rehearsed:
+        rehearsal = Rehearsal(adaptation.old, adaptation.rehearsed, seed=settings.seed)
+    best: Mapping[str, torch.Tensor] = {}
+    for record in train(state, sampler, adaptation.dev, settings, rehearsal):
+        if record.dev is not None and record.dev.is_best:
+            best = {name: value.clone() for name, value in state.model.state_dict().items()}
+        yield record
+    if best:
+        state.model.load_state_dict(best)
+
+
+def export_adapted(
+    adaptation: Adaptation,
+    path: Path,
+    *,
+    name: str,
+    files: Sequence[str],
+    languages: Sequence[str] = (),
+    changes: Sequence[Change] = (),
+) -> None:
+    """Write the adapted model as a package, in the old one's precision and under its licence.
+
+    Its card says what it was made from, and of which training files; the sample goes along, so that it can be adapted
+    again. ModelError if it cannot be written.
+    """
+    package = adaptation.package
+    before = package.provenance
+    provenance = replace(
+        before,
+        name=name,
+        version="1",
+        languages=tuple(dict.fromkeys([*before.languages, *languages])),
+        training_data=(*before.training_data, *(f"{file}: licence not stated" for file in files)),
+        scores={f"{change.text} {change.task}": round(change.after / 100, 4) for change in changes},
+    )
+    model = adaptation.state.model
+    card = describe_model(model.config, model.vocabulary.labels, provenance) + _history(adaptation, files)
+    sample = package.files.get(SAMPLE)
+    with_weights = package.weights is not None
+    export_package(
+        model,
+        path,
+        provenance=provenance,
+        precision=before.precision,
+        with_weights=with_weights,
+        sample=sample,
+        card=card,
+    )
+
+
+def measure_changes(adaptation: Adaptation, files: Sequence[str] = (), *, threads: int | None = None) -> list[Change]:
+    """The old model against the adapted one, both as packages: on the development documents, then on what is kept.
+
+    That is measured on the gold files; without any, as agreement with the old model on old text that the training did
+    not see, if the package carries some.
+    """
+    with TemporaryDirectory() as folder:
+        export_adapted(adaptation, Path(folder) / "adapted", name="adapted", files=())
+        before, after = (load(path, threads=threads) for path in (adaptation.package.path, Path(folder) / "adapted"))
+        changes = [change for corpus in adaptation.dev for change in _compare(corpus, before, after, is_kept=False)]
+        for file in files:
+            corpus = DevCorpus(file, tuple(read_documents(file)))
+            changes += _compare(corpus, before, after, is_kept=True)
+        if not files and adaptation.asked:
+            corpus = DevCorpus(CARRIED, tuple(before.pipe(adaptation.asked)))
+            changes += _compare(corpus, before, after, is_kept=True)
+        return changes
+
+
+def _compare(corpus: DevCorpus, before: Tagger, after: Tagger, *, is_kept: bool) -> list[Change]:
+    scores = [_score(corpus.documents, tagger) for tagger in (before, after)]
+    return [
+        Change(corpus.name, task, is_kept, scores[0][task].main if task in scores[0] else 0.0, score.main)
+        for task, score in scores[1].items()
+        if task in scores[0] or not is_kept
+    ]
+
+
+def _score(gold: Sequence[Document], tagger: Tagger) -> dict[str, Scores]:
+    """Task -> scores of the labels that the documents annotate, for what both the tagger and the documents have."""
+    annotated = {task for document in gold for task in document.spans}
+    tasks = [task for task in tagger.tasks if task in annotated]
+    predicted = list(tagger.pipe(gold, tasks=tasks)) if tasks else []
+    return {task: score_annotated(gold, predicted, task=task) for task in tasks}
+
+
+def _read_documents(
+    train_files: Sequence[str], dev_files: Sequence[str]
+) -> tuple[tuple[Annotated, ...], tuple[DevCorpus, ...]]:
+    """What to train on, and development documents; text whose tokens all stand apart comes with natural spacing too."""
+    members: list[Annotated] = []
+    held_out: list[Document] = []
+    for file in train_files:
+        documents = list(read_documents(file))
+        if not dev_files:
+            documents, rest = hold_out(documents, every=HELD_OUT)
+            held_out += rest
+        closed = map(close_up, documents)
+        documents += [new for new, old in zip(closed, tuple(documents), strict=True) if new.data != old.data]
+        members += annotate(documents)
+    if not any(labels for member in members for labels in member.labels.values()):
+        raise ConfigError(f"{' '.join(train_files)}: no document with a span: there is nothing to learn")
+    dev = [DevCorpus(file, tuple(read_documents(file))) for file in dev_files]
+    if not dev_files:
+        dev = [DevCorpus(f"every {HELD_OUT}th line, held out", tuple(held_out))]
+    return tuple(members), tuple(corpus for corpus in dev if corpus.documents)
+
+
+def _with_labels_of(members: Sequence[Annotated], known: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The label sets with those of the documents behind them, so that known ones keep their places."""
+    labels = dict(known)
+    for member in members:
+        for task, found in member.labels.items():
+            labels[task] = (*labels.get(task, ()), *sorted(found - set(labels.get(task, ()))))
+    return {task: found for task, found in labels.items() if found}
+
+
+def _history(adaptation: Adaptation, files: Sequence[str]) -> str:
+    """What the card says of the adaptation."""
+    before = adaptation.package.provenance
+    learnt = "; ".join(f"{task}: {', '.join(labels)}" for task, labels in adaptation.new_labels.items()) or "none"
+    size = sum(len(member.document.data) for member in adaptation.train)
+    return f"""
+## Adapted
+
+From {before.name} {before.version} ({before.licence}), whose scores are not this model's, on {", ".join(files)}:
+{size} bytes, {adaptation.state.progress.step} steps. New labels: {learnt}. The licence is that of {before.name}; that
+of the new training data may ask for more.
+"""

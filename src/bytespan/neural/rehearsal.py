@@ -1,0 +1,137 @@
+"""What keeps a model from forgetting while it learns something new: it says of old text what it always said.
+
+A model package may carry a sample of text from what the model was trained on (`sample.jsonl.gz`, see docs/format.md).
+While the model is adapted, each step also asks for the old model's probabilities of every tag on some of that text
+(learning by distillation, Hinton et al. 2015; without forgetting, Li and Hoiem 2016). Labels that the old model did not
+know are taken to be absent from it. No annotation is needed, so the sample is plain text.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from bytespan.config import TrainConfig
+from bytespan.corpora.annotated import Annotated
+from bytespan.errors import ModelError
+from bytespan.neural.parallel import Parallel
+from bytespan.neural.unit_batches import UnitSampler
+from bytespan.package import SAMPLE, Package
+from bytespan.spans import Document
+
+Inputs = tuple[Tensor, ...]
+"""The arguments of `Parallel.forward`."""
+
+POOL = 64
+"""Batches that are drawn; each comes again after as many steps, and the old model is asked about it once."""
+
+BATCH = 4
+"""Segments a step."""
+
+SEGMENT_BYTES = 512
+"""Most bytes in a segment."""
+
+
+class Rehearsal:
+    """Text with what a model says of it."""
+
+    def __init__(self, old: Parallel, texts: Sequence[bytes], *, seed: int) -> None:
+        self.old = old
+        settings = TrainConfig(
+            batch_size=BATCH,
+            segment_bytes=SEGMENT_BYTES,
+            byte_dropout=0.0,
+            unit_dropout=0.0,
+            hash_dropout=0.0,
+            seed=seed,
+        )
+        task = next(iter(old.vocabulary.labels))  # any: what is annotated does not count
+        members = [Annotated(Document(text, {task: []}), {}, len(text)) for text in texts]
+        self.sampler = UnitSampler(members, old.vocabulary, old.config, settings)
+        self.pool: dict[int, tuple[Inputs, list[Tensor]]] = {}
+
+    def loss(self, model: Parallel, step: int) -> Tensor:
+        """How far a model has moved from the old one on this step's text.
+
+        The mean over units of the Kullback-Leibler divergence, in nats, of the tag distributions, summed over tasks.
+        """
+        inputs, wanted = self._batch(step % POOL)
+        scores = model(*inputs).float()
+        inside = _inside(inputs)
+        loss = torch.zeros((), device=scores.device)
+        for task, before in zip(self.old.tags.columns, wanted, strict=True):
+            columns = model.tags.columns[task]
+            after = scores[..., columns][inside].log_softmax(dim=1)[:, _places(self.old, model, task)]
+            loss = loss + (before.exp() * (before - after)).sum() / len(before)
+        return loss
+
+    def _batch(self, number: int) -> tuple[Inputs, list[Tensor]]:
+        """What the model reads, and of each task the old model's log-probabilities (units, tags)."""
+        if number not in self.pool:
+            device = next(self.old.parameters()).device
+            units = self.sampler.batch(number).units
+            arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths)
+            inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
+            with torch.no_grad():
+                scores = self.old(*inputs)[_inside(inputs)]
+            wanted = [scores[:, columns].log_softmax(dim=1) for columns in self.old.tags.columns.values()]
+            self.pool[number] = inputs, wanted
+        return self.pool[number]
+
+
+def _inside(inputs: Inputs) -> Tensor:
+    """(T, B) where there is a unit."""
+    gaps, lengths = inputs[2], inputs[4]
+    return torch.arange(len(gaps), device=gaps.device)[:, None] < lengths
+
+
+def _places(old: Parallel, model: Parallel, task: str) -> list[int]:
+    """Where a task's tags of the old model stand among those of another that has them all."""
+    known, now = old.vocabulary.labels[task], model.vocabulary.labels[task]
+    return [0, *(2 * now.index(label) + place for label in known for place in (1, 2))]
+
+
+def read_sample(package: Package) -> list[bytes]:
+    """The texts of the sample that a package carries, none if it carries none; ModelError for a damaged one."""
+    data = package.files.get(SAMPLE)
+    if data is None:
+        return []
+    try:
+        lines = gzip.decompress(data).splitlines()  # of bytes: text has line ends of its own
+        return [str(json.loads(line)["text"]).encode("utf-8") for line in lines]
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
+        raise ModelError(f"{package.path / SAMPLE}: not a sample as docs/format.md says: {error}") from error
+
+
+def pack_sample(texts: Iterable[bytes]) -> bytes:
+    """The file that `read_sample` reads; the same texts give the same bytes."""
+    lines = (json.dumps({"text": text.decode("utf-8")}, ensure_ascii=False) for text in texts)
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
+
+
+def draw_sample(documents: Iterable[Document], size: int) -> list[bytes]:
+    """The first lines of a corpus, about `size` bytes in all; text that is not UTF-8 is passed over."""
+    texts: list[bytes] = []
+    for document in documents:
+        if size <= 0:
+            break
+        text = _beginning(document.data, size)
+        if text:
+            texts.append(text)
+            size -= len(text)
+    return texts
+
+
+def _beginning(data: bytes, size: int) -> bytes:
+    """Its whole lines within `size` bytes, or the first line's whole words if that is longer."""
+    text = data[:size]
+    if len(data) > size:
+        text = text.rpartition(b"\n")[0] or text.rpartition(b" ")[0]
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return b""
+    return text
