@@ -5,10 +5,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-echo "Installing bytespan[train,dev] in .venv-dev ..." >&2
+echo "Installing bytespan[train,inspect,dev] in .venv-dev ..." >&2
 "${PYTHON:-python3}" -m venv .venv-dev
 PATH="$PWD/.venv-dev/bin:$PATH"
-python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,dev]'
+python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,inspect,dev]'
 
 ruff format --check .
 ruff check .
