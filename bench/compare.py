@@ -94,7 +94,7 @@ class Measured:
 def measure_rates(
     systems: Sequence[System], texts: Path, places: Places, *, rounds: int
 ) -> tuple[list[Measured], list[str]]:
-    """Passes of all systems in turn, and a sentence for each system that failed."""
+    """Passes of all systems in turn, and the names of those that failed."""
     workers: dict[str, Worker] = {}
     measured, failed = {system.name: Measured(system) for system in systems}, []
     for number in range(rounds + 1):
@@ -104,7 +104,8 @@ def measure_rates(
                     workers[name] = Worker(entry.system, texts, places)
                 entry.last = workers[name].tag(WARM_UP if number == 0 else None)
             except RuntimeError as error:
-                failed.append(f"{name}: {error}; see what it says above")
+                report(f"{name}: {error}")
+                failed.append(name)
                 del measured[name]
                 continue
             if number:
@@ -193,7 +194,7 @@ def main() -> None:
     texts = read_texts(files, size=options.bytes)
     source = options.text.name if options.text else "English web text and news that no system was trained on"
     result = measure([*own_systems(models), *peers], texts, source, places, options)
-    result["missing"] += missing
+    result["missing"] += [line.partition(":")[0] for line in missing]
     machine.write("compare", result, options.results)
     import page
 

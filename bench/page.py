@@ -140,9 +140,9 @@ def beside_peers(result: Result | None) -> list[str]:
         *speed_table(result),
         "Two processes are a pool that shares the texts, as `bytespan tag --workers 2` makes one; `n_process` is "
         "spaCy's own. Peak memory is that of the process and of its children, added up; what they share counts in "
-        "each. The CRF keeps the features of every "
-        "word that it has seen, and here it has seen them all: on new text it is slower. How long a peer was trained "
-        "matters little for its speed; what trained ones score is in [results.md](results.md).",
+        "each. The CRF keeps the features of every word that it has seen, and here it has seen them all: on new text "
+        "it is slower. How long a peer was trained matters little for its speed; what trained ones score is in "
+        "[results.md](results.md).",
         "",
         "![Speed, memory and cold start of all systems](performance/compare.png)",
         "",
@@ -150,7 +150,7 @@ def beside_peers(result: Result | None) -> list[str]:
         f"{_most(result)}. Installed is what `pip install` brings, without bytecode; bytespan without its model.",
         "",
         *start_table(result),
-        *[f"Not measured: {line}" for line in _missing(result)],
+        *([f"Not measured: {', '.join(result['missing'])}.", ""] if result["missing"] else []),
         describe(result),
         "",
     ]
@@ -158,11 +158,6 @@ def beside_peers(result: Result | None) -> list[str]:
 
 def _most(result: Result) -> int:
     return max((len(row["starts"]) for row in result["families"].values()), default=0)
-
-
-def _missing(result: Result) -> list[str]:
-    names = [line.partition(":")[0] for line in result["missing"]]
-    return [f"{', '.join(names)}.\n"] if names else []
 
 
 def size_of(row: Row) -> str:
