@@ -13,6 +13,7 @@ from bytespan.errors import BytespanError, MissingExtra, import_extra
         (errors.CorpusError, ValueError),
         (errors.LabelError, ValueError),
         (errors.ModelError, OSError),
+        (errors.WorkerError, RuntimeError),
         (errors.MissingExtra, ImportError),
     ],
 )

@@ -19,6 +19,7 @@ PUBLIC = [
     "Span",
     "Tagger",
     "TextSpan",
+    "WorkerError",
     "__version__",
     "load",
 ]

@@ -1,5 +1,8 @@
 """Spans, documents and the three ways of counting."""
 
+import json
+
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -10,6 +13,7 @@ from bytespan.spans import (
     byte_of_character,
     character_of_byte,
     encode_text,
+    spans_from_columns,
     utf16_of_byte,
 )
 from strategies import documents, texts
@@ -104,6 +108,32 @@ def test_documents_are_equal_if_bytes_spans_and_identifier_are() -> None:
     assert Document(b"a") != Document(b"a", {"tokens": []})
     assert Document(b"a", identifier=1) != Document(b"a", identifier=2)
     assert Document(b"a") != b"a"
+
+
+@given(documents(), texts)
+def test_spans_as_json_are_those_one_by_one(document: Document, before: str) -> None:
+    size = {"start_char": len(before), "start_byte": len(before.encode())}
+    for task in [*document.spans, "absent"]:
+        expected = [span.to_json() for span in document.text_spans(task)]
+        assert json.loads(document.json_spans(task)) == expected
+        for span in expected:
+            span.update({key: span[key] + size["start_char"] for key in ("start", "end")})
+            span.update({key: span[key] + size["start_byte"] for key in ("byte_start", "byte_end")})
+        assert json.loads(document.json_spans(task, **size)) == expected
+
+
+def test_spans_as_json_have_byte_offsets_only_where_the_text_is_not_utf8() -> None:
+    document = Document(b"\xff ab", {"tokens": [Span(0, 1, "X", 0.25), Span(2, 4, '"', 0.33333)]})
+    assert json.loads(document.json_spans("tokens")) == [span.to_json() for span in document.tokens]
+
+
+def test_spans_from_columns_are_the_same_and_checked() -> None:
+    starts, ends = np.array([0, 5]), np.array([3, 6])
+    found = spans_from_columns(starts, ends, ["A", "B"], np.array([0.5, 1.0]))
+    assert [(s.start, s.end, s.label, s.score) for s in found] == [(0, 3, "A", 0.5), (5, 6, "B", 1.0)]
+    assert found == [Span(0, 3, "A"), Span(5, 6, "B")]
+    with pytest.raises(CorpusError, match="0 <= start < end"):
+        spans_from_columns(starts, starts, ["A", "B"], np.ones(2))
 
 
 def test_encode_text_names_a_lone_surrogate() -> None:

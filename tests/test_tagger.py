@@ -44,6 +44,14 @@ def test_pipe_gives_what_single_calls_give(tagger: Tagger, tiny_documents: list[
     assert list(tagger.pipe(texts)) == [tagger(text) for text in texts]
 
 
+def test_pipe_gives_the_same_with_several_processes(tagger: Tagger, tiny_documents: list[Document]) -> None:
+    texts = [Document(document.data, identifier=i) for i, document in enumerate(tiny_documents * 3)]
+    found = list(tagger.pipe(iter(texts), tasks=["entities"], workers=2))
+    assert found == list(tagger.pipe(texts, tasks=["entities"]))
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        tagger.pipe(texts, workers=0)
+
+
 def test_pipe_takes_texts_bytes_and_documents(tagger: Tagger, tiny_documents: list[Document]) -> None:
     gold = tiny_documents[0]
     named = Document(gold.data, identifier="x")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         MissingExtra,
         ModelError,
         OutputError,
+        WorkerError,
     )
     from bytespan.spans import Document, Span, TextSpan
     from bytespan.tagger import Tagger, load
@@ -38,6 +39,7 @@ __all__ = [
     "Span",
     "Tagger",
     "TextSpan",
+    "WorkerError",
     "__version__",
     "load",
 ]
@@ -54,6 +56,7 @@ _MODULE_OF = {
     "Span": "spans",
     "Tagger": "tagger",
     "TextSpan": "spans",
+    "WorkerError": "errors",
     "load": "tagger",
 }
 

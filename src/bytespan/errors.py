@@ -6,6 +6,7 @@
     |-- LabelError    (ValueError)   a label or task that the model at hand does not have
     |-- ModelError    (OSError)      a model package or checkpoint that is absent, damaged, foreign or cannot be written
     |-- OutputError   (OSError)      results that cannot be written: a full disk, no permission
+    |-- WorkerError   (RuntimeError) a process that worked for this one and died
     `-- MissingExtra  (ImportError)  a command that needs `pip install bytespan[extra]`
 
 Each message is one sentence that says what, where, which value and what to do; the command line prints it as it is.
@@ -37,6 +38,10 @@ class ModelError(BytespanError, OSError):
 
 class OutputError(BytespanError, OSError):
     """Results that cannot be written."""
+
+
+class WorkerError(BytespanError, RuntimeError):
+    """A process that worked for this one has died."""
 
 
 class MissingExtra(BytespanError, ImportError):

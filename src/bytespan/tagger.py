@@ -1,16 +1,17 @@
 """Text -> Document, the one way to run a model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from bytespan.calibration import OperatingPoint, Target
 from bytespan.errors import ConfigError, LabelError, ModelError
 from bytespan.package import TUNING, Package, Provenance, read_package
-from bytespan.runtime.batching import open_model, tag_documents
+from bytespan.runtime.batching import MAX_GROUP_DOCUMENTS, group_documents, open_model, tag_documents
 from bytespan.spans import Document, encode_text
-from bytespan.tuning import Tuning, tunings_from_json
+from bytespan.tuning import Tuning, tunings_of
 
 PACKAGED_MODEL = Path(__file__).with_name("models") / "base"
 """The model that comes with bytespan."""
@@ -28,9 +29,7 @@ class Tagger:
     def __init__(self, package: Package, *, threads: int | None = None) -> None:
         """Use `load` to get one from a path. `threads`: the most that one call uses, all CPUs if None."""
         self._package = package
-        self._tunings: Mapping[str, Tuning] = {}
-        if package.tuning is not None:
-            self._tunings = tunings_from_json(package.tuning, source=str(package.path / TUNING))
+        self._tunings: Mapping[str, Tuning] = tunings_of(package)
         self._model = open_model(package, threads=threads)
 
     def __call__(
@@ -61,11 +60,16 @@ class Tagger:
         beam_size: int = 1,
         threshold: Threshold | None = None,
         alternatives: bool | None = None,
+        workers: int = 1,
     ) -> Iterator[Document]:
         """Each text as by `__call__`, lazily and in order; far faster than one by one, in bounded memory.
 
         Reads ahead by about three times as many texts as it has given out, up to 1,024 texts or 128 KiB; from a list or
         tuple at once by that much.
+
+        `workers`: processes to share the work, if more than one; each has one thread and two such groups of texts at a
+        time. They are spawned, so the program that asks for them must stand under `if __name__ == "__main__":`. Raises
+        WorkerError if one of them dies.
         """
         if isinstance(texts, (str, bytes, bytearray)):
             raise TypeError("pipe takes an iterable of texts: call the tagger itself for a single one")
@@ -78,7 +82,15 @@ class Tagger:
         points = self._points(wanted, threshold, alternatives)
         if points and beam_size > 1:
             raise ConfigError(f"beam_size must be 1 where a threshold chooses the spans, got {beam_size}")
+        if workers < 1:
+            raise ConfigError(f"workers must be at least 1, got {workers}")
         documents = (as_document(text) for text in texts)
+        if workers > 1:
+            from bytespan.runtime.workers import in_order
+
+            prepare = partial(_prepare, self._package, wanted, beam_size, threshold, alternatives)
+            groups = group_documents(documents, first=MAX_GROUP_DOCUMENTS)
+            return chain.from_iterable(in_order(prepare, groups, workers=workers))
         floors = {task: point.floor for task, point in points.items()}
         at_hand = isinstance(texts, (list, tuple))
         found = tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size, floors=floors, at_hand=at_hand)
@@ -164,6 +176,16 @@ class Tagger:
             if task not in self.tasks:
                 raise LabelError(f"task {task!r} is not one of this model's ({', '.join(self.tasks)})")
         return wanted
+
+
+def _prepare(
+    package: Package, tasks: Sequence[str], beam_size: int, threshold: Threshold | None, alternatives: bool | None
+) -> Callable[[list[Document]], list[Document]]:
+    """What a worker of `Tagger.pipe` does with a group of documents."""
+    tagger = Tagger(package, threads=1)
+    return lambda group: list(
+        tagger.pipe(group, tasks=tasks, beam_size=beam_size, threshold=threshold, alternatives=alternatives)
+    )
 
 
 def _choose(points: Mapping[str, OperatingPoint], document: Document) -> Document:

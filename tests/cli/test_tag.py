@@ -91,7 +91,7 @@ def test_another_encoding_is_read_when_it_is_named(run: Run, tiny_package: Path)
 
 
 def test_parts_of_a_long_line_share_its_number_and_count_from_its_beginning(run: Run, tiny_package: Path) -> None:
-    first = "é" * 9 + " no" * 87_374
+    first = "é" * 9 + " no" * ((LONGEST_LINE - 22) // 3)
     line = (
         first.ljust(LONGEST_LINE - 10) + "Angela Merkel besuchte Paris ."
     )  # each é is two bytes, and a byte stays uncut
@@ -160,6 +160,37 @@ def test_output_begins_before_the_input_ends_and_ctrl_c_ends_it_quietly(tiny_pac
             process.stdin.flush()
             assert process.stdout.readline() == b"[Angela Merkel]PER besuchte [Paris]LOC .\n"
         process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stdout.read() == process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("format", ["text", "jsonl"])
+def test_several_processes_write_what_one_does(
+    run: Run, tiny_package: Path, tiny_documents: list[Document], format: str
+) -> None:
+    text = "\n".join([document.text for document in tiny_documents] * 3)
+    arguments = ("tag", "-m", tiny_package, "-f", format)
+    alone = run(*arguments, stdin=text)
+    ended = run(*arguments, "--workers", "2", stdin=text)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", alone.stdout)
+    ended = run(*arguments, "--workers", "2", stdin=text.encode() + b"\n\xff\n")
+    assert (ended.returncode, ended.stdout) == (1, alone.stdout + ("\n" if format == "text" else ""))
+    assert "byte 0xFF at 0 of the line is not UTF-8" in ended.stderr
+
+
+def test_several_processes_answer_at_once_and_end_quietly_on_ctrl_c(tiny_package: Path) -> None:
+    arguments = [*COMMAND, "tag", "-m", str(tiny_package), "--workers", "2"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(
+        arguments, **pipes, env=environment(), preexec_fn=take_interrupts, start_new_session=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(b"Angela Merkel besuchte Paris .\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"[Angela Merkel]PER besuchte [Paris]LOC .\n"
+        os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=60) == 130
         assert process.stdout.read() == process.stderr.read() == b""
 

@@ -72,6 +72,16 @@ Threads = Annotated[
     typer.Option("--threads", min=1, metavar="N", help="CPU threads to use.", show_default="all"),
 ]
 
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Processes to tag with, a CPU thread each: for much text on a machine with nothing else to do.",
+    ),
+]
+
 Model = Annotated[
     Path | None,
     typer.Option(

@@ -27,6 +27,11 @@ class Results:
         with writing("standard output"):
             sys.stdout.buffer.write(text.encode("utf-8"))
 
+    def write_now(self, text: str) -> None:
+        """Write `text` and hand it to the reader."""
+        self.write(text)
+        self.flush()
+
     def flush(self) -> None:
         """Hand everything that was written to the reader."""
         with writing("standard output"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,15 +25,19 @@ from bytespan.cli.options import (
     Threads,
     Threshold,
     WholeWords,
+    Workers,
     report_skipped,
     threshold_of,
 )
 
 if TYPE_CHECKING:
     from bytespan.corpora.texts import TextLine
+    from bytespan.package import Package
     from bytespan.spans import Document
+    from bytespan.tagger import Tagger
 
     Render = Callable[[TextLine, Document], str]
+    Answer = Callable[[list[TextLine]], str]
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +101,7 @@ def tag(
     encoding: Encoding = "utf-8",
     on_error: OnErrorOption = OnErrorChoice.stop,
     threads: Threads = None,
+    workers: Workers = 1,
     debug: Debug = False,
 ) -> None:
     """Tag texts with labelled spans.
@@ -103,7 +109,7 @@ def tag(
     Plain text is one document a line. JSON lines are {"id": ..., "text": ...}; --format jsonl answers each, in order
     and as it goes, with one line {"id": ..., "tokens": [...], "entities": [...]}, where a text without id has its
     line's number. Offsets count in the text as given: "start" and "end" in code points, "byte_start" and "byte_end" in
-    UTF-8 bytes. A line of plain text beyond 256 KiB is cut into parts that share its id and count from its beginning.
+    UTF-8 bytes. A line of plain text beyond 64 KiB is cut into parts that share its id and count from its beginning.
     Alternatives can be written as JSON lines alone.
 
     Example: echo "Angela Merkel besuchte Paris." | bytespan tag --format jsonl
@@ -111,7 +117,6 @@ def tag(
     from bytespan.cli.output import Results
     from bytespan.corpora.lines import Skipped, stop
     from bytespan.corpora.texts import read_texts
-    from bytespan.spans import Document
     from bytespan.tagger import load
 
     tagger = load(model, threads=threads, whole_words=whole_words)
@@ -124,6 +129,8 @@ def tag(
         "tasks": tasks, "beam_size": beam_size, "threshold": least, "alternatives": alternatives
     }  # fmt: skip
     head, render, foot = _renderer(format, tasks, tagger.labels)
+    answer = partial(_answer, tagger, render, wanted)
+    prepare = partial(_prepare, tagger.package, format, tasks, wanted)
     skipped = Skipped()
     with Results() as results:
         results.write(head)
@@ -131,11 +138,14 @@ def tag(
             form = input_format.value if input_format else None
             _remark_on(file, form)
             bad = skipped if on_error is OnErrorChoice.skip else stop
-            for group in read_texts(file, form=form, encoding=encoding, on_error=bad):
-                documents = [Document(text.data) for text in group]
-                for text, document in zip(group, tagger.pipe(documents, **wanted), strict=True):
-                    results.write(render(text, document))
-                results.flush()
+            groups = read_texts(file, form=form, encoding=encoding, on_error=bad)
+            if workers == 1:
+                for group in groups:
+                    results.write_now(answer(group))
+            else:
+                from bytespan.runtime.workers import hand_on
+
+                hand_on(prepare, groups, results.write_now, workers=workers)
         results.write(foot)
     report_skipped(skipped)
 
@@ -175,10 +185,9 @@ def _tasks_to_do(tasks: list[str], format: OutputFormat) -> list[str]:
 def _renderer(format: OutputFormat, tasks: list[str], labels: Mapping[str, Sequence[str]]) -> tuple[str, Render, str]:
     """What stands before all texts, the function that writes one, what stands after all."""
     from bytespan.cli import show
-    from bytespan.corpora.jsonlines import json_line
 
     if format is OutputFormat.jsonl:
-        return "", lambda line, document: json_line(_to_json(line, document)), ""
+        return "", _json_line, ""
     if format in (OutputFormat.conllu, OutputFormat.conll):
         from bytespan.corpora.writing import renderer
 
@@ -192,17 +201,32 @@ def _renderer(format: OutputFormat, tasks: list[str], labels: Mapping[str, Seque
     return "", lambda line, document: marked(document, task=task) + line.ending.decode(), ""
 
 
-def _to_json(line: TextLine, document: Document) -> dict[str, Any]:
+def _prepare(package: Package, format: OutputFormat, tasks: list[str], wanted: dict[str, Any]) -> Answer:
+    """What a worker does with a group of texts."""
+    from bytespan.tagger import Tagger
+
+    tagger = Tagger(package, threads=1)
+    _, render, _ = _renderer(format, tasks, tagger.labels)
+    return partial(_answer, tagger, render, wanted)
+
+
+def _answer(tagger: Tagger, render: Render, wanted: dict[str, Any], group: list[TextLine]) -> str:
+    """What is written for a group of texts."""
+    from bytespan.spans import Document
+
+    documents = tagger.pipe([Document(text.data) for text in group], **wanted)
+    return "".join([render(text, document) for text, document in zip(group, documents, strict=True)])
+
+
+def _json_line(line: TextLine, document: Document) -> str:
+    """The line's answer; spans of a part of a line have offsets that count from the beginning of the line."""
+    from bytespan.corpora.jsonlines import one_line
     from bytespan.spans import ENTITIES, TOKENS
 
-    spans = {task: [_moved(span.to_json(), line) for span in document.text_spans(task)] for task in document.spans}
-    return {"id": line.identifier, TOKENS: [], ENTITIES: []} | spans
-
-
-def _moved(span: dict[str, Any], line: TextLine) -> dict[str, Any]:
-    """A span of a part of a line, with offsets that count from the beginning of the line."""
-    if line.start_byte:
-        for unit, offset in (("", line.start_char), ("byte_", line.start_byte)):
-            span[f"{unit}start"] += offset
-            span[f"{unit}end"] += offset
-    return span
+    spans = {TOKENS: "[]", ENTITIES: "[]"} | {
+        task: document.json_spans(task, start_char=line.start_char, start_byte=line.start_byte)
+        for task in document.spans
+    }
+    identifier, *names = (json.dumps(value, ensure_ascii=False) for value in (line.identifier, *spans))
+    members = [f"{name}: {array}" for name, array in zip(names, spans.values(), strict=True)]
+    return one_line(f'{{"id": {identifier}, {", ".join(members)}}}') + "\n"

@@ -195,4 +195,9 @@ SHAPES: dict[str, Callable[[Document, str | None], Any]] = {
 
 def json_line(value: Any) -> str:
     """`value` as one line of JSON with its LF; one line also for readers that split at U+2028 or U+0085."""
-    return json.dumps(value, ensure_ascii=False).translate(_LINE_ENDS) + "\n"
+    return one_line(json.dumps(value, ensure_ascii=False)) + "\n"
+
+
+def one_line(text: str) -> str:
+    """JSON without line ends, as one line also for readers that split at others."""
+    return text if text.isascii() else text.translate(_LINE_ENDS)

@@ -23,7 +23,7 @@ from bytespan.corpora.reading import read_documents
 from bytespan.errors import CorpusError
 from bytespan.spans import encode_text
 
-LONGEST_LINE = 1 << 18
+LONGEST_LINE = 1 << 16
 """Bytes beyond which a line of plain text is cut: at its last space, or where there is none between two characters."""
 
 READ_BYTES = 1 << 17

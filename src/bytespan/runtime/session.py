@@ -23,6 +23,7 @@ class Session:
         options.intra_op_num_threads = threads or available_cpus()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_mem_pattern = False  # patterns of many shapes of batches cost 25 MB and gain nothing
         # A spinning thread would burn a CPU between two calls, which here are half a millisecond apart.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
