@@ -7,7 +7,7 @@ import pytest
 
 from cli.conftest import Golden, Run
 
-COMMANDS = ("tag", "train", "evaluate", "tune", "inspect", "convert", "export", "info")
+COMMANDS = ("tag", "train", "adapt", "evaluate", "tune", "inspect", "convert", "export", "info")
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
 HEAD = """# Command line

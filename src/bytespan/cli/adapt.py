@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 
 
 def adapt(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Model directory or zip file, with any weights or none.")
-    ],
     train_files: Annotated[
         list[str], typer.Option("--train", metavar="FILE", help="Annotated file to learn from; repeat for more.")
     ],
@@ -33,6 +30,14 @@ def adapt(
             "--output", "-o", metavar="OUT", help="Model directory to write, or zip file if the name ends in .zip."
         ),
     ],
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Model directory or zip file of a parallel decoder; it need not hold weights to train on.",
+            show_default="the packaged model",
+        ),
+    ] = None,
     dev_files: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,14 +74,16 @@ def adapt(
 
     Needs the extra: pip install 'bytespan[train]'.
 
-    Example: bytespan adapt model --train hausa.conll --language ha --output model-ha
+    Example: bytespan adapt --train hausa.conll --language ha --output hausa
     """
     import_extra("torch", extra="train", purpose="bytespan adapt")
     import_extra("onnx", extra="train", purpose="bytespan adapt")
     from bytespan.neural import adapt as adapting
     from bytespan.neural import runs
+    from bytespan.tagger import PACKAGED_MODEL
 
     runs.prepare(device="cpu", threads=threads)
+    model = PACKAGED_MODEL if model is None else model
     adaptation = adapting.prepare_adaptation(model, train_files, dev_files or ())
     with StepProgress(adaptation.settings.steps) as progress:
         for record in adapting.adapt(adaptation):
@@ -91,8 +98,10 @@ def adapt(
         changes=changes,
     )
     _show(changes)
-    licence = adaptation.package.provenance.licence
-    logger.warning("%s is under the licence of %s, %s; see to it that the new data allow that", output, model, licence)
+    before = adaptation.package.provenance
+    logger.warning(
+        "%s is under the licence of %s, %s; see to it that the new data allow that", output, before.name, before.licence
+    )
 
 
 def _show(changes: Sequence[Change]) -> None:

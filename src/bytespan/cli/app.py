@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bytespan.cli import convert, evaluate, export, info, inspect, tag, train, tune
+from bytespan.cli import adapt, convert, evaluate, export, info, inspect, tag, train, tune
 from bytespan.cli.options import DEBUG
 from bytespan.errors import BytespanError
 
@@ -78,7 +78,7 @@ def bytespan(
     logging.getLogger("bytespan").setLevel(logging.INFO)
 
 
-for module in (tag, train, evaluate, tune, inspect, convert, export, info):
+for module in (tag, train, adapt, evaluate, tune, inspect, convert, export, info):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
 

@@ -127,10 +127,15 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
 
 def _old_texts(package: Package) -> list[bytes]:
     """What the package carries, else what the packaged model does: any text is better than none."""
-    if SAMPLE in package.files:
-        return read_sample(package)
-    logger.warning("%s carries no text to keep in mind, so that of the packaged model has to do", package.path)
-    return read_sample(read_package(PACKAGED_MODEL)) if PACKAGED_MODEL.exists() else []
+    texts = read_sample(package)
+    if not texts and PACKAGED_MODEL.exists():
+        texts = read_sample(read_package(PACKAGED_MODEL))
+        logger.warning(
+            "%s carries no text to keep in mind, %s",
+            package.path,
+            "so that of the packaged model has to do" if texts else "so what it knows may fade",
+        )
+    return texts
 
 
 def _begin_faintly(model: Parallel, *, known: Parallel) -> None:

@@ -1,0 +1,65 @@
+"""The measurements of recipes/adapting.py, in small."""
+
+from pathlib import Path
+
+import pytest
+
+from bytespan.corpora.writing import write_documents
+from bytespan.spans import Document
+from test_recipes import RECIPES, SHARED, columns, program
+
+pytestmark = pytest.mark.skipif(not RECIPES.is_dir(), reason="recipes are in the repository only")
+
+FOLDER = "ner/masakhaner2/hau"
+
+
+@pytest.fixture
+def data(tmp_path: Path, tiny_documents: list[Document]) -> Path:
+    """A data folder with one new language and one old, beside the scorer."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the scorer of the shared folder")
+    (tmp_path / "score").symlink_to((SHARED / "score").absolute())
+    new, old = tmp_path / "data" / FOLDER, tmp_path / "data" / "pos" / "en"
+    for folder in (new, old):
+        folder.mkdir(parents=True)
+    (new / "train.conll").write_text(columns(30, marks=False), encoding="utf-8")
+    (new / "test.conll").write_text(columns(3, marks=False), encoding="utf-8")
+    with (old / "test.conllu").open("wb") as stream:
+        write_documents(
+            [Document(d.data, {"tokens": d.spans["tokens"]}) for d in tiny_documents[:2]], stream, format="conllu"
+        )
+    return tmp_path / "data"
+
+
+def test_an_adaptation_is_measured_once_and_told_of(data: Path, tmp_path: Path, tiny_parallel_package: Path) -> None:
+    adapting = program("adapting")
+    results = tmp_path / "adapt.json"
+    places = adapting.Places(data, tmp_path / "work", results, tiny_parallel_package, None, Path("python"), 1)
+    row = adapting.Row("adapted", FOLDER, None)
+    adapting.measure([row], places)
+    written = results.read_bytes()
+    adapting.measure([row], places)
+    assert results.read_bytes() == written
+    result = adapting.read_json(results)
+    (entry,) = result["rows"]
+    assert entry["old"].keys() == result["old"][entry["model"]].keys() == {"pos/en/test.conllu"}
+    assert 0 <= entry["score"] <= 100
+    page = adapting.section(result, unseen=False)
+    (line,) = (line for line in page.splitlines() if line.startswith(f"| {FOLDER} |"))
+    assert f"{entry['score']:.2f}" in line
+    assert f"{adapting.forgotten(entry, result):.2f}" in line
+    assert "Not all of it is measured yet." in page
+
+
+def test_the_answer_compares_at_500_sentences() -> None:
+    adapting = program("adapting")
+    rows = [
+        {"system": system, "folder": folder, "sentences": 500, "score": score, "wall_s": 120,
+         "model": "m", "old": {"pos/en/test.conllu": 90.5}}
+        for system, score in (("adapted", 60.0), ("scratch", 45.0))
+        for folder in adapting.FOLDERS
+    ]  # fmt: skip
+    page = adapting.section({"old": {"m": {"pos/en/test.conllu": 90.75}}, "rows": rows}, unseen=True)
+    assert "reaches 60.0 F1 on the MasakhaNER mean, +15.0 against one of its shape from scratch" in page
+    assert "the old languages fall by 0.25 points" in page
+    assert "took 2.0 to 2.0 minutes" in page
