@@ -9,6 +9,9 @@ page anew; other sections stay as they are.
 
 recall: how far can recall be raised, what does it cost, and are confidences right? About two minutes for a parallel
 decoder; the generator is slow, so that it sees some of the documents only.
+
+cells: what do the cells represent, and do states lie together by label or by language? About two minutes; needs the
+extra "inspect".
 """
 
 import argparse
@@ -17,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cells
 import numpy as np
 from report import cell, table
 from scoring import read_json, write_json
@@ -298,6 +302,17 @@ def write_recall() -> None:
     write_section(PAGE, "1. Recall", recall_section(results))
 
 
+def answer_cells(arguments: argparse.Namespace) -> None:
+    """Look into the models and tell of it."""
+    write_section(PAGE, cells.TITLE, cells.answer(arguments, results=RESULTS, pictures=PICTURES))
+
+
+def write_page() -> None:
+    """Write what was measured before."""
+    write_recall()
+    write_section(PAGE, cells.TITLE, cells.section(cells.read_results(RESULTS)))
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -308,8 +323,13 @@ def main() -> None:
     recall.add_argument("--data", type=Path, default=Path("../shared/data"))
     recall.add_argument("--threads", type=int, default=1)
     recall.set_defaults(answer=answer_recall)
+    inside = questions.add_parser("cells", help="what cells represent, and whether states lie by label or by language")
+    inside.add_argument("--model", choices=cells.MODELS, help="(default: all)")
+    inside.add_argument("--data", type=Path, default=Path("../shared/data"))
+    inside.add_argument("--threads", type=int, default=1)
+    inside.set_defaults(answer=answer_cells)
     page = questions.add_parser("page", help="write the page from what was measured before")
-    page.set_defaults(answer=lambda _: write_recall())
+    page.set_defaults(answer=lambda _: write_page())
     arguments = parser.parse_args()
     arguments.answer(arguments)
 
