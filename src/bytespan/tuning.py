@@ -22,6 +22,7 @@ from bytespan.calibration import (
     trace_curve,
 )
 from bytespan.errors import ConfigError, ModelError
+from bytespan.package import TUNING, Package
 
 TUNING_VERSION = 1
 DIGITS = 6
@@ -114,6 +115,11 @@ def tunings_to_json(tunings: Mapping[str, Tuning]) -> bytes:
         for task, tuning in tunings.items()
     }
     return (json.dumps({"version": TUNING_VERSION, "tasks": tasks}) + "\n").encode("utf-8")
+
+
+def tunings_of(package: Package) -> dict[str, Tuning]:
+    """Task -> tuning, of tasks that were tuned; ModelError if the package's file is not one that is known here."""
+    return {} if package.tuning is None else tunings_from_json(package.tuning, source=str(package.path / TUNING))
 
 
 def tunings_from_json(data: bytes, *, source: str) -> dict[str, Tuning]:

@@ -54,14 +54,6 @@ def _to_json(package: "Package") -> dict[str, Any]:
     }
 
 
-def _tunings(package: "Package") -> dict[str, "Tuning"]:
-    from bytespan.package import TUNING
-    from bytespan.tuning import tunings_from_json
-
-    data = package.tuning
-    return {} if data is None else tunings_from_json(data, source=str(package.path / TUNING))
-
-
 def _describe(tuning: "Tuning") -> str:
     """The chosen point, with what it had on the development data."""
     chosen = tuning.chosen
@@ -74,6 +66,7 @@ def _describe(tuning: "Tuning") -> str:
 
 def _to_text(package: "Package") -> str:
     from bytespan.package import describe_shape
+    from bytespan.tuning import tunings_of
 
     provenance, config = package.provenance, package.config
     rows = [("name", f"{provenance.name} {provenance.version}"), ("path", str(package.path))]
@@ -86,7 +79,7 @@ def _to_text(package: "Package") -> str:
         ("weights", provenance.precision),
         ("size", ", ".join(f"{name} {len(data):,} bytes" for name, data in package.files.items())),
     ]
-    rows += [("tuned", f"{task} {_describe(tuning)}") for task, tuning in _tunings(package).items()]
+    rows += [("tuned", f"{task} {_describe(tuning)}") for task, tuning in tunings_of(package).items()]
     rows += [("trained on", corpus) for corpus in provenance.training_data]
     rows += [("score", f"{measured} {score:g}") for measured, score in provenance.scores.items()]
     width = max(len(key) for key, _ in rows) + 2

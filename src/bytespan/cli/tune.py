@@ -95,7 +95,7 @@ def tune(
     from bytespan.errors import import_extra
     from bytespan.package import add_tuning, read_package
     from bytespan.tagger import load
-    from bytespan.tuning import chosen_bins, fit_tuning, tunings_to_json
+    from bytespan.tuning import chosen_bins, fit_tuning, tunings_of, tunings_to_json
     from bytespan.tuning_picture import draw_tuning
 
     import_extra("matplotlib", extra="train", purpose="bytespan tune")
@@ -116,7 +116,7 @@ def tune(
     picture = plot or out.with_name(f"{out.name.removesuffix('.zip')}-tuning.png")
     title = f"{out.name}: {task}"
     draw_tuning(picture, tuning, before, chosen_bins(judged, tuning), title=title)
-    add_tuning(package, out, tuning=tunings_to_json({**load(model).tunings, task: tuning}))
+    add_tuning(package, out, tuning=tunings_to_json({**tunings_of(package), task: tuning}))
     with Results() as results:
         results.write(_report(tuning, before, judged, title=title))
         results.write(f"wrote {out} and {picture}\n")
