@@ -12,6 +12,9 @@ decoder; the generator is slow, so that it sees some of the documents only.
 
 cells: what do the cells represent, and do states lie together by label or by language? About two minutes; needs the
 extra "inspect".
+
+adapt: can a model learn a new language from few sentences and keep the old ones? Many trainings, hours in all; rows
+that are there are not made again, and options choose some of them.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import adapting
 import cells
 import numpy as np
 from report import cell, table
@@ -313,6 +317,11 @@ def write_page() -> None:
     write_section(PAGE, cells.TITLE, cells.section(cells.read_results(RESULTS)))
 
 
+def answer_adapt(arguments: argparse.Namespace) -> None:
+    """Adapt, train and score what is not there yet, and tell of it."""
+    write_section(PAGE, adapting.TITLE, adapting.answer(arguments, results=RESULTS))
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -328,6 +337,9 @@ def main() -> None:
     inside.add_argument("--data", type=Path, default=Path("../shared/data"))
     inside.add_argument("--threads", type=int, default=1)
     inside.set_defaults(answer=answer_cells)
+    adapt = questions.add_parser("adapt", help="a new language from few sentences, and what is forgotten")
+    adapting.add_arguments(adapt)
+    adapt.set_defaults(answer=answer_adapt)
     page = questions.add_parser("page", help="write the page from what was measured before")
     page.set_defaults(answer=lambda _: write_page())
     arguments = parser.parse_args()

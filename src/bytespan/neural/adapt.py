@@ -45,17 +45,20 @@ CARRIED = "carried text, agreement with the old model"
 STEPS = (200, 2500)
 """Fewest and most optimizer steps."""
 
+LOOKS = 4
+"""How often the development documents are looked at: a few held-out sentences would make a chance choice of many."""
+
 FAINTNESS = 4.0
 """Nats by which a new label is less likely than none, at first."""
 
-INNER_RATE = 0.1
+INNER_RATE = 0.5
 """The n-gram table and the output layer take in what is new; what lies between them is the languages' common ground."""
 
 SETTINGS = TrainConfig(
     batch_size=4, learning_rate=1e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.15, byte_dropout=0.05,
     unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=3.0,
 )  # fmt: skip
-"""What does not depend on the new text; see docs/questions.md for what was tried."""
+"""What does not depend on the new text; see recipes/LOG.md for what was tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def settings_for(size: int) -> TrainConfig:
     """How to train on so many bytes of text."""
     steps = EPOCHS * size // (SETTINGS.batch_size * SETTINGS.segment_bytes)
     steps = min(max(steps, STEPS[0]), STEPS[1])
-    return replace(SETTINGS, steps=steps, dev_every=steps // 8, patience=3)
+    return replace(SETTINGS, steps=steps, dev_every=steps // LOOKS, patience=LOOKS // 2)
 
 
 def adapt(adaptation: Adaptation) -> Iterator[StepRecord]:
