@@ -1,7 +1,7 @@
 """Answer the paper's open questions with measurements, and write them to docs/questions.md.
 
     python recipes/questions.py recall --data ../shared/data
-    python recipes/questions.py recall --model conll-paper --documents 40
+    python recipes/questions.py recall --model conll-paper --documents 24
     python recipes/questions.py page
 
 Each command measures, keeps the figures in `recipes/results/questions`, draws a picture, and writes its section of the
@@ -26,6 +26,7 @@ from typing import Any
 import adapting
 import cells
 import numpy as np
+from numpy.typing import NDArray
 from report import cell, table
 from scoring import read_json, write_json
 
@@ -60,6 +61,9 @@ GAINS = (0.05, 0.07)
 
 PRICED = 0.05
 """For which rise on the test file the price is read off its own curve."""
+
+DRAWS = 100
+"""Times that confidences are put to the test of chance."""
 
 Files = Mapping[str, tuple[Path, Path]]
 """Language -> development and test file."""
@@ -149,9 +153,10 @@ def _raised(judged: Judged, recall: float) -> CurvePoint:
 
 
 def _curve(judged: Judged, tuning: Tuning, *, alternatives: bool) -> list[list[float]]:
-    """Precision and recall at the thresholds of the tuning's curve."""
-    points = tuning.overlapping if alternatives else tuning.flat
-    found = (_at(judged, tuning.calibration, point.threshold, alternatives=alternatives) for point in points)
+    """Precision and recall at thresholds of the tuning's curve, fewer where it is flat."""
+    thresholds = [point.threshold for point in (tuning.overlapping if alternatives else tuning.flat)]
+    wanted = (threshold for threshold in thresholds if threshold <= 0.2 or round(100 * threshold) % 5 == 0)
+    found = (_at(judged, tuning.calibration, threshold, alternatives=alternatives) for threshold in wanted)
     return [[round(point.precision, 4), round(point.recall, 4)] for point in found]
 
 
@@ -159,11 +164,20 @@ def _calibration_errors(judged: Judged, tuning: Tuning, calibration: Calibration
     """The error of the spans of the best F1, by the model's probability and by a calibration."""
     rows = (tuning.calibration.confidence(judged.probability) >= tuning.chosen.threshold) & judged.is_flat
     probability, is_correct = judged.probability[rows], judged.is_correct[rows]
+    confidence = calibration.confidence(probability)
     return {
         "spans": int(rows.sum()),
         "raw": expected_calibration_error(probability, is_correct),
-        "calibrated": expected_calibration_error(calibration.confidence(probability), is_correct),
+        "calibrated": expected_calibration_error(confidence, is_correct),
+        "perfect": _perfect_error(confidence),
     }
+
+
+def _perfect_error(confidence: NDArray[np.float64]) -> float:
+    """The error that so many spans would show on average if every one were right with its confidence."""
+    rng = np.random.default_rng(1)
+    draws = rng.uniform(size=(DRAWS, len(confidence))) < confidence
+    return float(np.mean([expected_calibration_error(confidence, draw) for draw in draws]))
 
 
 def recall_section(results: Mapping[str, dict[str, Any]]) -> str:
@@ -172,7 +186,11 @@ def recall_section(results: Mapping[str, dict[str, Any]]) -> str:
     for name, result in results.items():
         lines += _model_lines(name, result)
     lines += ["![Precision against recall on the test files](questions/recall.png)", "", _recall_answer(results), ""]
-    lines += ["Again: `python recipes/questions.py recall`, and with `--model conll-paper --documents 40`.", ""]
+    samples = {
+        name: f" --documents {result['documents']}" if result["documents"] else "" for name, result in results.items()
+    }
+    calls = [f"`python recipes/questions.py recall --model {name}{sample}`" for name, sample in samples.items()]
+    lines += [f"Again: {', '.join(calls)}.", ""]
     return "\n".join(lines)
 
 
@@ -202,19 +220,21 @@ def _model_lines(name: str, result: dict[str, Any]) -> list[str]:
             cells += [*_percents(step["test"]), 100 * (step["test"]["recall"] - before["recall"])]
         rows.append([*cells, 100 * row["priced"]["precision"]])
         ece = row["ece"]
-        errors.append([language, ece["spans"], *_errors(ece["raw"], ece["calibrated"], ece["calibrated_on_all"])])
+        figures = (ece["raw"], ece["calibrated"], ece["calibrated_on_all"], ece["perfect"])
+        errors.append([language, ece["spans"], *_errors(*figures)])
     whole = result["all"]["ece"]
-    errors.append(["all", whole["spans"], *_errors(whole["raw"], None, whole["calibrated"])])
+    errors.append(["all", whole["spans"], *_errors(whole["raw"], None, whole["calibrated"], whole["perfect"])])
     head = ["", "P before", "R before", "P best F1", "R best F1", "highest flat R"]
     gained = [f"gained, {100 * gain:.0f} asked" for gain in GAINS]
     for gain, title in zip(GAINS, gained, strict=True):
         head += [f"P, {100 * gain:.0f} asked", f"R, {100 * gain:.0f} asked", title]
-    titles = ["ECE", "spans", "before", "after, own development file", "after, all development files"]
+    titles = ["ECE", "spans", "before", "after, own development file", "after, all development files", "by chance"]
     return [
         f"{RECALL_MODELS[name].capitalize()} (`{name}`){sample}:",
         "",
         *table([*head, f"P at +{100 * PRICED:.0f}"], rows, signed=gained),
-        "Expected calibration error on the test file (15 bins, from 0 to 1) of the flat spans of the best F1:",
+        "Expected calibration error on the test file (15 bins) of the flat spans of the best F1. By chance, "
+        "as many spans would show an error even if each were right exactly with its confidence:",
         "",
         *table(titles, errors),
     ]
@@ -235,11 +255,12 @@ def _recall_answer(results: Mapping[str, dict[str, Any]]) -> str:
         rows = result["languages"].values()
         paid = [100 * (row["before"]["test"]["precision"] - row["priced"]["precision"]) for row in rows]
         costs.append(f"{min(paid):.0f} to {max(paid):.0f} points of precision with {RECALL_MODELS[name]}")
-        errors.append(f"{result['all']['ece']['raw']:.3f} to {result['all']['ece']['calibrated']:.3f}")
+        ece = result["all"]["ece"]
+        errors.append(f"{ece['raw']:.3f} to {ece['calibrated']:.3f} ({ece['perfect']:.3f} being chance)")
     return (
         f"**Recall goes up as well as down: 5 points more cost {' and '.join(costs)}, and need "
         "alternatives, since most of what is missed was found with another label or other bounds. "
-        f"Confidences mean what they say once two numbers are fitted: the calibration error falls from "
+        "Confidences mean what they say once two numbers are fitted: that takes the calibration error from "
         f"{' and from '.join(errors)}.**"
     )
 
@@ -276,7 +297,13 @@ def draw_recall(path: Path, results: Mapping[str, dict[str, Any]]) -> None:
             before = row["before"]["test"]
             axes.plot(before["recall"], before["precision"], "s", color=colour, label=f"{name}, most likely spans")
             raised = row["raised"][-1]["test"]
-            axes.plot(raised["recall"], raised["precision"], "o", color=colour, label=f"{name}, 5 points asked for")
+            axes.plot(
+                raised["recall"],
+                raised["precision"],
+                "o",
+                color=colour,
+                label=f"{name}, {100 * GAINS[-1]:.0f} points asked for",
+            )
         axes.set(title=language, xlabel="recall", ylabel="precision", xlim=(0.4, 1), ylim=(0.3, 1))
         axes.grid(alpha=0.3)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
