@@ -42,7 +42,7 @@ def lowered(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def _meet(codes: NDArray[np.uint32]) -> None:
-    for code in np.unique(codes).tolist():
+    for code in set(codes.tolist()):  # np.unique would import numpy.ma, 10 ms
         character = chr(code)
         _LOWERED[code] = ord(character.lower()[0])
         _PROPERTIES[code] = _flags(character) | _shape(character) << SHAPE_SHIFT

@@ -140,7 +140,8 @@ def best_tags(scores: Floats) -> Ints:
     broken = np.flatnonzero((tags % 2 == 0) & (tags != OUTSIDE) & (before != tags) & (before != tags - 1))
     if len(broken):
         edges = np.append(np.flatnonzero(stand_apart(scores)), len(tags))
-        stretches = np.unique(np.searchsorted(edges, broken, side="right"))
+        stretches = np.searchsorted(edges, broken, side="right")
+        stretches = stretches[np.diff(stretches, prepend=-1) > 0]
         firsts, lasts = edges[stretches - 1], edges[stretches]
         places = np.repeat(lasts - np.cumsum(lasts - firsts), lasts - firsts) + np.arange(int((lasts - firsts).sum()))
         tags[places] = _viterbi(scores, firsts, lasts)
@@ -205,7 +206,7 @@ def _viterbi(scores: Floats, firsts: Ints, lasts: Ints) -> Ints:
     tags = np.zeros(int(lengths.sum()), np.int64)
     begins = np.cumsum(lengths) - lengths
     sizes = np.ceil(np.log2(lengths)).astype(np.int64)
-    for size in np.unique(sizes).tolist():
+    for size in sorted(set(sizes.tolist())):
         rows = np.flatnonzero(sizes == size)
         steps = np.arange(int(lengths[rows].max()))[:, None]
         inside = steps < lengths[rows]  # (T, S)

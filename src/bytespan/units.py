@@ -314,7 +314,11 @@ def collate_windows(units: Units, firsts: Ints, lasts: Ints, *, rows: int) -> Un
 
 def _word_numbers(hashes: Hashes, segments: Ints) -> Ints:
     """(n,) numbers from 0 on in each segment that units of it share which are the same word; no number is skipped."""
-    distinct, numbers = np.unique(segments.astype(np.uint64) << np.uint64(32) | hashes, return_inverse=True)
-    begins = np.searchsorted(distinct >> np.uint64(32), np.arange(int(segments.max(initial=0)) + 1, dtype=np.uint64))
+    keys = segments.astype(np.uint64) << np.uint64(32) | hashes
+    order = np.argsort(keys)
+    is_new = np.diff(keys[order], prepend=keys[order[:1]]) != 0
+    numbers = np.empty(len(keys), np.int64)
+    numbers[order] = np.cumsum(is_new)
+    begins = numbers[order][np.searchsorted(segments[order], np.arange(int(segments.max(initial=-1)) + 1))]
     result: Ints = numbers - begins[segments]
     return result

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 import bytespan
+import bytespan.parallel
 from bytespan import ConfigError, Tagger
 from bytespan.package import read_package
 from bytespan.parallel import predict_by_units
 from bytespan.runtime.parallel import OnnxParallel
 from bytespan.spans import Document
 from bytespan.units import collate_units, cut_units
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "languages.txt"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,20 @@ def test_tagger_gives_the_spans_that_the_model_learnt(tagger: Tagger, tiny_docum
     assert [tagger(document.text).spans for document in tiny_documents] == [item.spans for item in tiny_documents]
     found = list(tagger.pipe([document.text for document in tiny_documents] * 3))
     assert [document.spans for document in found] == [document.spans for document in tiny_documents] * 3
+
+
+def test_real_text_has_the_same_spans_whatever_batch_threads_or_processes(tiny_parallel_package: Path) -> None:
+    """The weights are 32 bits wide: with 8 a batch rounds its activations together."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    texts = [*text.splitlines(), text, text * 20]
+    expected = [document.spans for document in bytespan.load(tiny_parallel_package, threads=1).pipe(texts)]
+    for threads, batch_units in ((1, 50), (2, 1024), (2, 5000)):
+        tagger = bytespan.load(tiny_parallel_package, threads=threads)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bytespan.parallel, "BATCH_UNITS", batch_units)
+            assert [document.spans for document in tagger.pipe(iter(texts))] == expected
+            assert [tagger(text).spans for text in texts] == expected
+    assert [document.spans for document in tagger.pipe(texts, workers=2)] == expected
 
 
 def test_tagger_takes_any_bytes(tagger: Tagger) -> None:
