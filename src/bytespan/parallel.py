@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 BATCH_UNITS = 1024
 """Units in a batch, padding counted: enough to keep a processor busy, few enough for its cache."""
 
-BATCH_WINDOWS = 3
+BATCH_WINDOWS = 2
 """Windows in a batch at least, whatever their length: the LSTM reads one alone at two thirds of the speed."""
 
 PASSAGE_BYTES = 1 << 17
