@@ -380,6 +380,25 @@ def test_place_that_cannot_be_written_is_named(name: str, tmp_path: Path) -> Non
         write(tmp_path / "file" / name)
 
 
+@pytest.mark.parametrize("is_directory", [True, False])
+def test_what_is_no_model_is_not_replaced_by_one(is_directory: bool, tmp_path: Path) -> None:
+    place = tmp_path / "thesis"
+    content = place / "chapter.txt" if is_directory else place
+    content.parent.mkdir(exist_ok=True)
+    content.write_text("years of work", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"thesis: holds no model .* empty it"):
+        write_directory(place, {"config.json": b"{}"})
+    assert content.read_text(encoding="utf-8") == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_empty_directory_becomes_a_model(tmp_path: Path) -> None:
+    place = tmp_path / "new"
+    place.mkdir()
+    write_directory(place, {"config.json": b"{}"})
+    assert [path.name for path in place.iterdir()] == ["config.json"]
+
+
 def test_directory_in_the_way_of_a_zip_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.zip").mkdir()
     with pytest.raises(ModelError, match="cannot write the model"):

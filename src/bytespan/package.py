@@ -179,11 +179,13 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
 
     One process at a time may write a path. Killed between the two renames, it leaves the old directory beside `path`,
     where `read_package` and the next writer find it. Raises ModelError, and leaves what was there before, if anything
-    goes wrong (a full disk, no permission).
+    goes wrong (a full disk, no permission), or if that is no model.
     """
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
     try:
         recover(path)
+        if path.exists() and not (path / "config.json").exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise ModelError(f"{path}: holds no model that could be replaced: choose another place, or empty it")
         temporary.mkdir(parents=True)
         for name, data in files.items():
             _write_flushed(temporary / name, data)

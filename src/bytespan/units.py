@@ -286,16 +286,22 @@ class UnitBatch:
     """(B,) units of each segment."""
 
 
-def collate_units(segments: Sequence[Units], *, rows: int) -> UnitBatch:
-    """The batch of some segments for a table with so many rows; zeros and PAD fill the shorter ones up."""
+def collate_units(segments: Sequence[Units], *, rows: int, multiple: int = 1) -> UnitBatch:
+    """The batch of some segments for a table with so many rows; zeros and PAD fill the shorter ones up.
+
+    T is rounded up to a multiple, so that batches have few different shapes.
+    """
     edges = np.cumsum([0, *map(len, segments)])
-    return collate_windows(Units.joined(segments or [cut_units(b"")]), edges[:-1], edges[1:], rows=rows)
+    return collate_windows(
+        Units.joined(segments or [cut_units(b"")]), edges[:-1], edges[1:], rows=rows, multiple=multiple
+    )
 
 
-def collate_windows(units: Units, firsts: Ints, lasts: Ints, *, rows: int) -> UnitBatch:
+def collate_windows(units: Units, firsts: Ints, lasts: Ints, *, rows: int, multiple: int = 1) -> UnitBatch:
     """The batch of the segments that hold the units from `firsts` (B,) to `lasts` (B,), as by `collate_units`."""
     lengths = lasts - firsts
-    places = firsts + np.arange(int(lengths.max(initial=0)))[:, None]  # (T, B)
+    steps = -(-int(lengths.max(initial=0)) // multiple) * multiple
+    places = firsts + np.arange(steps)[:, None]  # (T, B)
     inside = places < lasts
     shape, kept = places.shape, places[inside]
     batch = UnitBatch(

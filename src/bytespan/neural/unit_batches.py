@@ -13,6 +13,10 @@ from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units
 from bytespan.vocabulary import DROP, Vocabulary
 
+STEPS_MULTIPLE = 16
+"""Units of a batch's segments, padding included, are a multiple of it: oneDNN keeps what it makes for every shape that
+it meets, gigabytes in the end, and makes it anew where it forgets."""
+
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -40,7 +44,7 @@ class TaggedBatch:
     @property
     def longest(self) -> int:
         """Units in the longest segment."""
-        return int(self.units.gaps.shape[0])
+        return int(self.lengths.max(initial=0))
 
     def rows(self, part: slice) -> "TaggedBatch":
         """Some of the segments."""
@@ -132,7 +136,7 @@ class UnitSampler:
 
     def _collate(self, segments: Sequence[tuple[_Source, int, int]], rng: np.random.Generator) -> TaggedBatch:
         parts = [source.units.slice(first, last) for source, first, last in segments]
-        batch = collate_units(parts, rows=self.model.table_rows)
+        batch = collate_units(parts, rows=self.model.table_rows, multiple=STEPS_MULTIPLE)
         gold = {task: np.full(batch.gaps.shape, IGNORED, np.int64) for task in self.tags.labels}
         for column, (source, first, last) in enumerate(segments):
             for task, tags in source.tags.items():
