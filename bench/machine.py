@@ -21,7 +21,7 @@ def describe() -> dict[str, Any]:
         "processor": _first_of("/proc/cpuinfo", "model name") or platform.processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),
         "numpy": version("numpy"),

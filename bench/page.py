@@ -193,7 +193,7 @@ def length(result: Result) -> list[str]:
     head = ("text", "as", "seconds", "kB/s after the start", "first output, s", "peak memory, MB")
     return [
         "Whole processes of `bytespan tag --format jsonl`, the text coming through a pipe, with all cores or "
-        "two workers, which are processes. A line is a document; beyond 256 KiB it is cut. "
+        "two workers, which are processes. A line is a document; beyond 64 KiB it is cut. "
         "Peak memory is that of the largest process.",
         "",
         *_constancy(result),

@@ -218,7 +218,8 @@ def test_floor_is_the_probability_of_the_threshold_but_never_below_the_least(
 ) -> None:
     floor = OperatingPoint(threshold, calibration=calibration).floor
     assert LEAST_PROBABILITY <= floor <= 1
-    assert calibration.confidence(np.array([floor]))[0] >= threshold - 1e-6
+    if floor < 1 - 1e-5:  # nearer to 1 probabilities are not told apart
+        assert calibration.confidence(np.array([floor]))[0] >= threshold - 1e-6
 
 
 def test_chosen_spans_are_flat_unless_alternatives_are_wanted_and_scored_by_confidence() -> None:

@@ -1,27 +1,14 @@
 """Several processes: order, errors from every side, and a worker that dies."""
 
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
 from bytespan import CorpusError, WorkerError
 from bytespan.runtime.workers import AHEAD, hand_on, in_order
-
-
-def prepare() -> Callable[[int], int]:
-    return work
-
-
-def work(number: int) -> int:
-    if number == 7:
-        raise CorpusError("seven")
-    if number == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number * number
+from squares import prepare
 
 
 def test_results_come_in_order_and_items_are_read_a_bounded_way_ahead() -> None:
