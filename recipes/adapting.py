@@ -134,19 +134,20 @@ def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any
 
 def adapt_package(row: Row, folder: Path, places: Places) -> None:
     """As `bytespan adapt` does it, in this process."""
-    from bytespan.neural import adapt, runs
+    from bytespan.adaptation import adapt, export_adapted, prepare_adaptation
+    from bytespan.neural import runs
 
     runs.prepare(device="cpu", threads=places.threads)
-    adaptation = adapt.prepare_adaptation(places.start(row), [str(folder / f"train.{row.suffix}")])
-    for _ in adapt.adapt(adaptation):
+    adaptation = prepare_adaptation(places.start(row), [str(folder / f"train.{row.suffix}")])
+    for _ in adapt(adaptation):
         pass
-    adapt.export_adapted(adaptation, folder / "model", name="adapted", files=[row.folder])
+    export_adapted(adaptation, folder / "model", name="adapted", files=[row.folder])
 
 
 def train_from_scratch(row: Row, folder: Path, places: Places) -> None:
     """A model of the same shape that sees nothing but these sentences, as recipes/african.toml trains."""
+    from bytespan.adaptation import settings_for
     from bytespan.neural import runs
-    from bytespan.neural.adapt import settings_for
 
     file = (folder / f"train.{row.suffix}").absolute()
     size = sum(len(document.data) for document in read_documents(file))

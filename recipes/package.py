@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bytespan.config import Recipe
+from bytespan.config import CorpusConfig, Recipe
+from bytespan.corpora.annotated import without_sentences
 from bytespan.corpora.reading import read_documents
 from bytespan.package import WEIGHTS, Provenance, describe_model, read_package
 
@@ -119,7 +120,7 @@ def write_run_package(
     from bytespan.neural.rehearsal import pack_sample
 
     model, _ = load_model(run / "best")
-    texts = [] if sample is None else [text for corpus in recipe.corpora for text in sample_of(corpus.train, sample)]
+    texts = [] if sample is None else [text for corpus in recipe.corpora for text in sample_of(corpus, sample)]
     provenance = provenance_of(
         path.name if path.parent != run else run.name, recipe, scores=scores, precision=precision
     )
@@ -138,11 +139,13 @@ def write_run_package(
     )
 
 
-def sample_of(files: Sequence[str], data: Path) -> list[bytes]:
-    """The first SAMPLE_BYTES of each file."""
+def sample_of(corpus: CorpusConfig, data: Path) -> list[bytes]:
+    """The first SAMPLE_BYTES of each of its training files, without the sentences that another folder tests on."""
     from bytespan.neural.rehearsal import draw_sample
 
-    return [text for name in files for text in draw_sample(read_documents(data / name), SAMPLE_BYTES)]
+    forbidden = [document for name in corpus.without for document in read_documents(data / name)]
+    files = (without_sentences(read_documents(data / name), forbidden) for name in corpus.train)
+    return [text for documents in files for text in draw_sample(documents, SAMPLE_BYTES)]
 
 
 def measure_run(run: Path, files: Sequence[str], *, data: Path, precision: str, threads: int | None) -> list["Price"]:

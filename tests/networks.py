@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 
+import pytest
 import torch
 
 from bytespan.config import ModelConfig
@@ -11,6 +13,19 @@ from bytespan.neural.parallel import Parallel
 from bytespan.vocabulary import Vocabulary
 
 STRENGTH = 4.0
+
+LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
+CONFIG = ModelConfig(
+    "parallel", segment_length=100, layers=2, units=12, embedding=6, table_rows=64, table_width=8, kernels=10,
+    unit_width=14,
+)  # fmt: skip
+"""Of a small parallel decoder, as LABELS are."""
+SHAPES = [
+    pytest.param(CONFIG, id="two layers"),
+    pytest.param(replace(CONFIG, layers=1), id="one layer"),
+    pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
+]
+"""Parallel decoders of every depth that the graph treats in a way of its own."""
 
 
 def random_generator(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], *, seed: int) -> Generator:

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from programs import program_of
 
 ROOT = Path(__file__).parent.parent
 BENCH = ROOT / "bench"
@@ -16,13 +18,7 @@ TEXTS = ["Angela Merkel besuchte Paris .", "no names here", "", "a b c"]
 pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="bench is in the repository only")
 
 
-def program(name: str) -> ModuleType:
-    """A module of bench/, which is no package: its programs find each other as they do when they are run."""
-    sys.path.insert(0, str(BENCH))
-    try:
-        return __import__(name)
-    finally:
-        sys.path.remove(str(BENCH))
+program = partial(program_of, BENCH)
 
 
 PEER = '''"""A peer that takes every word for a noun."""

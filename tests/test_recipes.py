@@ -1,11 +1,10 @@
 """The recipes, and the programs that train, score and report them."""
 
 import json
-import sys
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from bytespan.corpora.writing import write_documents
 from bytespan.errors import CorpusError
 from bytespan.spans import Document
 from networks import unfit_for_int8
+from programs import program_of
 
 if TYPE_CHECKING:
     from bytespan.neural.parallel import Parallel
@@ -28,13 +28,7 @@ SHARED = ROOT.parent / "shared"
 pytestmark = pytest.mark.skipif(not RECIPES.is_dir(), reason="recipes are in the repository only")
 
 
-def program(name: str) -> ModuleType:
-    """A module of recipes/, which is no package: its programs find each other as they do when they are run."""
-    sys.path.insert(0, str(RECIPES))
-    try:
-        return __import__(name)
-    finally:
-        sys.path.remove(str(RECIPES))
+program = partial(program_of, RECIPES)
 
 
 def columns(sentences: int, *, marks: bool) -> str:

@@ -184,8 +184,7 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
     try:
         recover(path)
-        if path.exists() and not (path / "config.json").exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise ModelError(f"{path}: holds no model that could be replaced: choose another place, or empty it")
+        refuse_foreign(path)
         temporary.mkdir(parents=True)
         for name, data in files.items():
             _write_flushed(temporary / name, data)
@@ -200,6 +199,13 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def refuse_foreign(path: Path) -> None:
+    """ModelError if there is something at `path` that is neither a model nor an empty directory."""
+    is_taken = path.is_file() or (path.is_dir() and any(path.iterdir()))
+    if is_taken and not (path / "config.json").exists():
+        raise ModelError(f"{path}: holds no model that could be replaced: choose another place, or empty it")
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -41,6 +41,18 @@ def test_adapting_shows_scores_before_and_after_and_writes_a_model_that_tags(
     assert run("tag", "--model", "new.zip", stdin="Ana ate pho.").returncode == 0
 
 
+def test_folder_that_is_no_model_is_refused_before_any_training(
+    run: Run, tiny_parallel_package: Path, meals: str, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work", encoding="utf-8")
+    ended = run("adapt", tiny_parallel_package, "--train", meals, "--output", "thesis")
+    assert ended.returncode == 1
+    assert "thesis: holds no model" in ended.stderr
+    assert "step" not in ended.stderr
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
+
+
 def test_what_cannot_be_adapted_is_refused_in_one_sentence(run: Run, tiny_package: Path, meals: str) -> None:
     for model, sentence in ((tiny_package, "only a parallel decoder can be adapted"), ("absent", "no such model")):
         ended = run("adapt", model, "--train", meals, "--output", "new")

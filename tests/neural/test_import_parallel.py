@@ -19,18 +19,8 @@ from bytespan.runtime.parallel import OnnxParallel
 from bytespan.tagger import PACKAGED_MODEL
 from bytespan.units import collate_units, cut_units
 from bytespan.vocabulary import Vocabulary
-from networks import random_generator, random_parallel
+from networks import CONFIG, LABELS, SHAPES, random_generator, random_parallel
 
-LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
-CONFIG = ModelConfig(
-    "parallel", segment_length=100, layers=2, units=12, embedding=6, table_rows=64, table_width=8, kernels=10,
-    unit_width=14,
-)  # fmt: skip
-SHAPES = [
-    pytest.param(CONFIG, id="two layers"),
-    pytest.param(replace(CONFIG, layers=1), id="one layer"),
-    pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
-]
 TEXT = "Angela Merkel besuchte Paris. In paris, PARIS! 東京は大きい"
 
 

@@ -15,7 +15,7 @@ from bytespan.errors import import_extra
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bytespan.neural.adapt import Change
+    from bytespan.adaptation import Change
 
 logger = logging.getLogger(__name__)
 
@@ -78,10 +78,13 @@ def adapt(
     """
     import_extra("torch", extra="train", purpose="bytespan adapt")
     import_extra("onnx", extra="train", purpose="bytespan adapt")
-    from bytespan.neural import adapt as adapting
+    from bytespan import adaptation as adapting
     from bytespan.neural import runs
+    from bytespan.package import refuse_foreign
     from bytespan.tagger import PACKAGED_MODEL
 
+    if output.suffix != ".zip":
+        refuse_foreign(output)
     runs.prepare(device="cpu", threads=threads)
     model = PACKAGED_MODEL if model is None else model
     adaptation = adapting.prepare_adaptation(model, train_files, dev_files or ())

@@ -148,7 +148,7 @@ def _evaluate_file(
     _warn_of_unknown_labels(file, gold, shared, tagger, keep)
     began_at = time.perf_counter()
     predictions = tagger.pipe(gold, tasks=shared, **wanted)
-    for number, (truth, predicted) in enumerate(zip(gold, with_progress(predictions, len(gold)), strict=True), 1):
+    for number, (truth, predicted) in enumerate(zip(gold, with_progress(predictions, total=len(gold)), strict=True), 1):
         truth, answer = _kept(truth, keep), _kept(predicted, keep)
         for report in reports:
             if report.task in truth.spans:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from bytespan.cli.options import Debug, Threads
 from bytespan.errors import ConfigError, CorpusError, LabelError, import_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bytespan.neural.decoders import Model
     from bytespan.price import Price
@@ -122,28 +121,19 @@ def _measure(
     model: Model, checkpoint: Path, dev_files: list[str] | None, precision: str, threads: int | None
 ) -> list[Price]:
     """Prices on the files that were given, else on those of the run, if they are still there."""
+    from bytespan.cli.output import with_progress
     from bytespan.neural.runs import development_files
     from bytespan.price import measure_prices
 
     known = (development_files(folder) for folder in (checkpoint, checkpoint.parent))
     files = dev_files or next((found for found in known if found), [])
     try:
-        return measure_prices(model, _with_progress(files), precision=precision, threads=threads)
+        return measure_prices(model, with_progress(files, "measuring"), precision=precision, threads=threads)
     except (CorpusError, LabelError) as error:
         if dev_files:
             raise
         logger.warning("%s", error)
         return []
-
-
-def _with_progress(files: list[str]) -> Iterable[str]:
-    """The files, with a bar on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
-        return files
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(files, description="measuring", console=Console(stderr=True), transient=True)
 
 
 def _show(prices: Sequence[Price], precision: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from bytespan.spans import Document
 
 logger = logging.getLogger(__name__)
-
-Item = TypeVar("Item")
 
 REPORT, FIGURES = "report.html", "figures.json"
 MOST_BYTES = 1 << 22
@@ -74,7 +71,7 @@ def inspect(
 
     Example: bytespan inspect model en=en-dev.conllu de=de-dev.conllu --output cells
     """
-    from bytespan.cli.output import result_file, writing
+    from bytespan.cli.output import result_file, with_progress, writing
     from bytespan.corpora.jsonlines import json_line
     from bytespan.corpora.lines import Skipped, stop
     from bytespan.package import read_package
@@ -93,7 +90,7 @@ def inspect(
     from bytespan.inspection.report import figures, report_page
     from bytespan.inspection.study import inspect_model
 
-    inspection = inspect_model(package, texts, threads=threads, track=_with_progress)
+    inspection = inspect_model(package, texts, threads=threads, track=with_progress)
     pictures = draw_pictures(inspection)
     written = pictures | {
         FIGURES: json_line(figures(inspection)).encode("utf-8"),
@@ -130,13 +127,3 @@ def _read(file: str, format: str | None, encoding: str, on_error: OnError) -> li
         if size >= MOST_BYTES:
             break
     return documents
-
-
-def _with_progress(items: Sequence[Item], what: str) -> Iterable[Item]:
-    """The items, with a bar on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, description=what, console=Console(stderr=True), transient=True)

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from bytespan.errors import BytespanError, OutputError
-from bytespan.spans import Document
+
+Item = TypeVar("Item")
 
 STANDARD_OUTPUT = "-"
 
@@ -38,15 +39,15 @@ class Results:
             sys.stdout.buffer.flush()
 
 
-def with_progress(documents: Iterable[Document], total: int, description: str = "tagging") -> Iterator[Document]:
-    """The documents as they come, with a bar on standard error if that is a terminal."""
+def with_progress(items: Iterable[Item], description: str = "tagging", *, total: int | None = None) -> Iterator[Item]:
+    """The items as they come, with a bar on standard error if that is a terminal; `total` if they have no length."""
     if not sys.stderr.isatty():
-        yield from documents
+        yield from items
         return
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(documents, total=total, description=description, console=Console(stderr=True), transient=True)
+    yield from track(items, total=total, description=description, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

@@ -109,9 +109,9 @@ def tune(
     task = _task_of(tagger, gold, task, " and ".join(dev))
     gold = [document for document in gold if task in document.spans]
     count = len(gold)
-    before = measure(zip(gold, with_progress(tagger.pipe(gold, tasks=[task]), count), strict=True), task=task)
+    before = measure(zip(gold, with_progress(tagger.pipe(gold, tasks=[task]), total=count), strict=True), task=task)
     likely = tagger.pipe(gold, tasks=[task], threshold=LEAST_PROBABILITY, alternatives=True)
-    judged = judge(zip(gold, with_progress(likely, count, "all likely spans"), strict=True), task=task)
+    judged = judge(zip(gold, with_progress(likely, "all likely spans", total=count), strict=True), task=task)
     tuning = fit_tuning(judged, target, alternatives=alternatives)
     picture = plot or out.with_name(f"{out.name.removesuffix('.zip')}-tuning.png")
     title = f"{out.name}: {task}"

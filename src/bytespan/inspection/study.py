@@ -35,7 +35,7 @@ SEED = 1
 class Track(Protocol):
     """Hands the items of a long work on, and may show how far it is."""
 
-    def __call__(self, items: Sequence[Item], what: str) -> Iterable[Item]:
+    def __call__(self, items: Sequence[Item], description: str, /) -> Iterable[Item]:
         """The items, in order."""
 
 

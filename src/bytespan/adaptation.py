@@ -1,7 +1,7 @@
 """A packaged model taught a language or labels more, from some hundred sentences, while it keeps what it knows.
 
 Training goes on from the package's weights, on the new documents, and at each step on a rehearsal of old text (see
-`rehearsal`). How long and how fast follows from the amount of new text. The weights that did best on development
+`neural.rehearsal`). How long and how fast follows from the amount of new text. The weights that did best on development
 documents are kept; without any, every tenth line of the new documents is held out for that.
 """
 

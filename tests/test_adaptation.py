@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bytespan.corpora.writing import write_documents
-from bytespan.errors import ConfigError, ModelError
-from bytespan.neural.adapt import (
+from bytespan.adaptation import (
     CARRIED,
     STEPS,
     Adaptation,
@@ -18,6 +16,8 @@ from bytespan.neural.adapt import (
     prepare_adaptation,
     settings_for,
 )
+from bytespan.corpora.writing import write_documents
+from bytespan.errors import ConfigError, ModelError
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample
