@@ -2,13 +2,7 @@
 
 import hashlib
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +14,7 @@ from hypothesis import strategies as st
 
 from bytespan.config import ModelConfig
 from bytespan.errors import ConfigError, LabelError, ModelError
-from bytespan.package import Package, Provenance, read_package, write_directory, write_package
+from bytespan.package import Package, Provenance, read_package, write_package
 
 CONFIG = ModelConfig(segment_length=30, layers=2, units=8, embedding=4, attention=True)
 LABELS = {"tokens": ("NOUN", "ADP+DET"), "entities": ("PER", "地名")}
@@ -348,63 +342,6 @@ def test_package_that_could_not_be_read_again_is_not_written(
     assert read_package(package_path).labels == LABELS
 
 
-FULL_DISK = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-sys.path.insert(0, sys.argv[2])
-from test_package import write
-from bytespan.errors import ModelError
-from pathlib import Path
-import random
-try:
-    write(Path(sys.argv[1]), onnx=random.Random(0).randbytes(100_000))
-except ModelError as error:
-    print(error)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX")
-def test_full_disk_leaves_the_old_package(package_path: Path) -> None:
-    command = [sys.executable, "-c", FULL_DISK, str(package_path), str(Path(__file__).parent)]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith(f"{package_path}: cannot write the model: ")
-    assert result.stdout.count("\n") == 1
-    assert read_package(package_path).onnx == bytes(range(256)) * 5
-    assert [item.name for item in package_path.parent.iterdir()] == [package_path.name]
-
-
-@pytest.mark.parametrize("name", ["model", "model.zip"])
-def test_place_that_cannot_be_written_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no directory")
-    with pytest.raises(ModelError, match=f"file/{name}: cannot write the model: "):
-        write(tmp_path / "file" / name)
-
-
-@pytest.mark.parametrize("is_directory", [True, False])
-def test_what_is_no_model_is_not_replaced_by_one(is_directory: bool, tmp_path: Path) -> None:
-    place = tmp_path / "thesis"
-    content = place / "chapter.txt" if is_directory else place
-    content.parent.mkdir(exist_ok=True)
-    content.write_text("years of work", encoding="utf-8")
-    with pytest.raises(ModelError, match=r"thesis: holds no model .* empty it"):
-        write_directory(place, {"config.json": b"{}"})
-    assert content.read_text(encoding="utf-8") == "years of work"
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
-
-
-def test_empty_directory_becomes_a_model(tmp_path: Path) -> None:
-    place = tmp_path / "new"
-    place.mkdir()
-    write_directory(place, {"config.json": b"{}"})
-    assert [path.name for path in place.iterdir()] == ["config.json"]
-
-
-def test_directory_in_the_way_of_a_zip_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "model.zip").mkdir()
-    with pytest.raises(ModelError, match="cannot write the model"):
-        write(tmp_path / "model.zip")
-
-
 def test_old_directory_that_a_killed_writer_set_aside_is_still_the_model(tmp_path: Path) -> None:
     """Killed after the first of its two renames."""
     path = write(tmp_path / "model")
@@ -412,9 +349,6 @@ def test_old_directory_that_a_killed_writer_set_aside_is_still_the_model(tmp_pat
     path.rename(tmp_path / ".model.4711.old")
     (tmp_path / ".model.4711.new").mkdir()
     (tmp_path / ".model.4711.new" / "config.json").write_text("{}")
-    assert contents(read_package(path)) == sound
-    with pytest.raises(ModelError):
-        write_directory(path, {"no/such/directory": b""})
     assert contents(read_package(path)) == sound
     write(path, onnx=b"newer")
     assert read_package(path).onnx == b"newer"
@@ -426,33 +360,6 @@ def test_what_a_killed_writer_left_of_another_model_stays(tmp_path: Path) -> Non
     write(tmp_path / "model")
     assert "no such model" in refusal(tmp_path / "model-1")
     assert sorted(item.name for item in tmp_path.iterdir()) == [".model-2.4711.old", "model"]
-
-
-WRITE_FOREVER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from test_package import write
-from pathlib import Path
-path = Path(sys.argv[1])
-print("ready", flush=True)
-while True:
-    for content in (b"first", b"second"):
-        write(path, onnx=content * 1000)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
-def test_writer_killed_at_any_moment_leaves_a_whole_package(package_path: Path) -> None:
-    moments = random.Random(1)
-    write(package_path, onnx=b"first" * 1000)
-    for _ in range(4):
-        command = [sys.executable, "-c", WRITE_FOREVER, str(package_path), str(Path(__file__).parent)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == b"ready\n"
-            time.sleep(moments.random() * 0.1)
-            writer.send_signal(signal.SIGKILL)
-        assert read_package(package_path).onnx in (b"first" * 1000, b"second" * 1000)
 
 
 def test_config_errors_are_not_model_errors_when_writing(tmp_path: Path) -> None:

@@ -1,24 +1,21 @@
-"""A model on disk: its files, its version and checks, written so that a killed run leaves the old one or the new one.
+"""A model on disk: its files, its version and its checks.
 
 docs/format.md specifies the format. Nothing here is pickled, extracted to disk or executed.
 """
 
 import hashlib
-import io
 import json
-import os
 import re
-import shutil
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bytespan.atomic import find_written, write_directory, write_zip
 from bytespan.config import ModelConfig, config_from_json, config_to_json
 from bytespan.errors import ConfigError, LabelError, ModelError
 from bytespan.vocabulary import Vocabulary
@@ -31,7 +28,6 @@ REQUIRED = (LABELS, ONNX, CARD)
 MAX_CONFIG_BYTES = 1 << 20
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _DAMAGED_ZIP = (RuntimeError, ValueError, EOFError, zlib.error, struct.error)  # what zipfile raises besides BadZipFile
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same model gives the same zip file
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ def read_package(path: Path | str, *, with_weights: bool = True) -> Package:
     checked.
     Raises ModelError for one that is absent, no model, truncated, altered, or of a format version unknown here.
     """
-    path = _existing(Path(path))
+    path = find_written(Path(path))
     try:
         if path.is_dir():
             return _read(path, _DirectoryMembers(path), with_weights=with_weights)
@@ -142,7 +138,7 @@ def add_tuning(package: Package, path: Path | str, *, tuning: bytes) -> None:
 def _write(path: Path, config: ModelConfig, provenance: Provenance, files: Mapping[str, bytes]) -> None:
     files = {CONFIG: _config_file(config, provenance, files)} | dict(files)
     if path.suffix.lower() == ".zip":
-        write_file(path, _zip(files))
+        write_zip(path, files)
     else:
         write_directory(path, files)
 
@@ -172,67 +168,6 @@ def describe_shape(config: ModelConfig) -> str:
         table = f"{config.table_rows} x {config.table_width} table of n-grams"
         return f"{config.layers} x {config.units} units a direction, {table}, {segments}"
     return f"{config.layers} x {config.units} units, {segments}"
-
-
-def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make `path` a directory of exactly `files`: written beside it, flushed, then renamed into place.
-
-    One process at a time may write a path. Killed between the two renames, it leaves the old directory beside `path`,
-    where `read_package` and the next writer find it. Raises ModelError, and leaves what was there before, if anything
-    goes wrong (a full disk, no permission), or if that is no model.
-    """
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
-    try:
-        recover(path)
-        refuse_foreign(path)
-        temporary.mkdir(parents=True)
-        for name, data in files.items():
-            _write_flushed(temporary / name, data)
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-        _flush_directory(path.parent)
-    except OSError as error:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise ModelError(f"{path}: cannot write the model: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def refuse_foreign(path: Path) -> None:
-    """ModelError if there is something at `path` that is neither a model nor an empty directory."""
-    is_taken = path.is_file() or (path.is_dir() and any(path.iterdir()))
-    if is_taken and not (path / "config.json").exists():
-        raise ModelError(f"{path}: holds no model that could be replaced: choose another place, or empty it")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file atomically; ModelError, leaving what was there before, if anything goes wrong."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        recover(path)
-        _write_flushed(temporary, data)
-        temporary.replace(path)
-        _flush_directory(path.parent)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot write the model: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def recover(path: Path) -> None:
-    """Bring back an old directory that a killed writer left aside, and remove what else it left."""
-    if _existing(path) != path:
-        _existing(path).rename(path)
-    for item in _siblings(path, "old") + _siblings(path, "new"):
-        if item.is_dir():
-            shutil.rmtree(item, ignore_errors=True)
-        else:
-            item.unlink(missing_ok=True)
 
 
 class _DirectoryMembers:
@@ -367,39 +302,3 @@ def _config_digest(data: bytes, digest: str) -> str:
 
 def _to_json(values: Any) -> bytes:
     return (json.dumps(values, ensure_ascii=False, indent=2) + "\n").encode("utf-8")
-
-
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), data, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def _siblings(path: Path, kind: str) -> list[Path]:
-    """What a killed writer of `path` left beside it."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.\d+\.{kind}")
-    return [item for item in path.parent.iterdir() if pattern.fullmatch(item.name)] if path.parent.is_dir() else []
-
-
-def _existing(path: Path) -> Path:
-    """`path`, or the old directory that a writer killed between its two renames left beside it."""
-    return path if path.exists() else next(iter(_siblings(path, "old")), path)
-
-
-def _write_flushed(path: Path, data: bytes) -> None:
-    with open(path, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _flush_directory(path: Path) -> None:
-    """Make a rename survive a power cut, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

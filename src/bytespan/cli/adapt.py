@@ -79,8 +79,8 @@ def adapt(
     import_extra("torch", extra="train", purpose="bytespan adapt")
     import_extra("onnx", extra="train", purpose="bytespan adapt")
     from bytespan import adaptation as adapting
+    from bytespan.atomic import refuse_foreign
     from bytespan.neural import runs
-    from bytespan.package import refuse_foreign
     from bytespan.tagger import PACKAGED_MODEL
 
     if output.suffix != ".zip":

@@ -16,13 +16,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from bytespan.atomic import write_directory
 from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_to_json
 from bytespan.errors import ModelError
 from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_model
 from bytespan.neural.generate import AuxiliaryHead, Generator
 from bytespan.neural.import_parallel import parallel_weights
 from bytespan.neural.parallel import Parallel
-from bytespan.package import Package, read_package, write_directory
+from bytespan.package import Package, read_package
 from bytespan.vocabulary import Vocabulary
 
 CHECKPOINT_VERSION = 1

@@ -16,6 +16,7 @@ from typing import TextIO
 import torch
 import torch.distributed as distributed
 
+from bytespan.atomic import recover
 from bytespan.config import CorpusConfig, Recipe
 from bytespan.corpora.annotated import Annotated, annotate, without_sentences
 from bytespan.corpora.reading import read_documents
@@ -36,7 +37,7 @@ from bytespan.neural.export import export_package
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
 from bytespan.neural.unit_batches import UnitSampler
-from bytespan.package import Provenance, recover
+from bytespan.package import Provenance
 from bytespan.spans import TOKENS, Document
 from bytespan.vocabulary import Vocabulary
 
