@@ -129,6 +129,8 @@ class TrainConfig:
     unmarked_weight: float = 0.0
     """Parallel: how much a place without a span speaks against a label that its corpus does not annotate: 0 not at all,
     1 as much as against one that it does. A little keeps such labels rare in languages where no corpus has them."""
+    gold_weight: float = 0.1
+    """Parallel: where a corpus has teachers, weight of its own tags; the rest is what the teachers say on the mean."""
     precision: str = "fp32"
     """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32."""
     seed: int = 1
@@ -156,7 +158,8 @@ class TrainConfig:
             f"train.decay_steps must be at least 0, got {self.decay_steps}",
         )
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
-        _require(0 <= self.unmarked_weight <= 1, f"train.unmarked_weight must be in 0..1, got {self.unmarked_weight}")
+        for name in ("unmarked_weight", "gold_weight"):
+            _require(0 <= getattr(self, name) <= 1, f"train.{name} must be in 0..1, got {getattr(self, name)}")
         for name in (*fractions, "span_fraction", "balance"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         for name in ("learning_rate", "table_rate", "clip_norm"):
@@ -180,6 +183,9 @@ class CorpusConfig:
     """Whether to train on the text with natural spacing too, for files that set every token off by a space."""
     without: tuple[str, ...] = ()
     """Files whose lines are cut out of the training text: tests of other folders that share sentences with it."""
+    teachers: tuple[str, ...] = ()
+    """Parallel: model packages whose probabilities are learnt along with the corpus's own tags; see
+    `train.gold_weight`. As they are no data, relative paths count from the working directory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ class TagSets:
                 for task, labels in self.labels.items()}  # fmt: skip
         return [(task, tag) for task, names in tags.items() for tag in names]
 
+    def places_in(self, other: "TagSets", task: str) -> list[int]:
+        """Where this one's tags of a task stand among another's, which must know all its labels."""
+        known = other.labels[task]
+        return [OUTSIDE, *(2 * known.index(label) + place for label in self.labels[task] for place in (1, 2))]
+
     def encode(self, spans: Iterable[Span], units: Units, task: str) -> tuple[Ints, NDArray[np.bool_]]:
         """(U,) the tags that the spans give the units, and (U,) of which units they do not tell the truth.
 

@@ -86,6 +86,13 @@ def predict_by_units(
     return [{task: members[i] for task, members in by_task.items()} for i in range(len(data))]
 
 
+def score_units(model: UnitModel, data: Sequence[bytes]) -> Iterator[Floats]:
+    """(n, V) the scores of the units of all documents in a row, some units at a time; see `predict_by_units`."""
+    for passage in _passages(data, model.config.segment_length):
+        for _, scores in _scores(model, passage):
+            yield scores
+
+
 def _dealt_out(found: LikelySpans, bounds: Ints, tags: TagSets, units: Edges, task: str) -> list[list[Span]]:
     """The spans of each document, the units of which are those between two `bounds`."""
     spans = tags.spans(found, units, task)

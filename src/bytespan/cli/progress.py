@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from bytespan.neural.training import StepRecord
+
+
+Item = TypeVar("Item")
 
 
 class StepProgress:
@@ -33,6 +37,16 @@ class StepProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
+
+    def track(self, what: str, items: Iterable[Item], sizes: Sequence[int]) -> Iterator[Item]:
+        """The items, of so many bytes each, with a bar of their own meanwhile that counts kilobytes."""
+        row = self.bar.add_task(what, total=sum(sizes) // 1000)
+        done = 0
+        for item, size in zip(items, sizes, strict=True):
+            done += size
+            self.bar.update(row, completed=done // 1000)
+            yield item
+        self.bar.remove_task(row)
 
     def show(self, record: StepRecord) -> None:
         """Move the bar to a step; its loss is averaged over about the last 50 steps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,11 @@ from bytespan.cli.progress import StepProgress
 from bytespan.errors import import_extra
 
 if TYPE_CHECKING:
-    from bytespan.config import Recipe
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bytespan.config import CorpusConfig, Recipe
+    from bytespan.corpora.annotated import Annotated as AnnotatedDocument
+    from bytespan.teaching import Lessons
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +74,14 @@ def train(
             "--init", metavar="MODEL", help="Start from the weights of a checkpoint or package of that shape."
         ),
     ] = None,
+    teachers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--teacher",
+            metavar="MODEL",
+            help="Model whose probabilities to learn along with the tags of every corpus; repeat for their mean.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, e.g. train.steps=5000; repeat for more."),
@@ -87,19 +100,42 @@ def train(
     """
     import_extra("torch", extra="train", purpose="bytespan train")
     wanted = _recipe(recipe, corpora or [], train_files or [], dev_files or [], preset, settings or [])
+    wanted = replace(wanted, corpora=tuple(_with_teachers(corpus, teachers or []) for corpus in wanted.corpora))
     from bytespan.neural import runs
 
     runs.prepare(device=device, threads=threads)
-    records = runs.run_training(wanted, output, data=data, initial=initial, device=device)
+    run = partial(runs.run_training, wanted, output, data=data, initial=initial, device=device)
     if not runs.is_first_process():
-        for _ in records:
+        for _ in run(teach=partial(_teach, threads=threads, progress=None)):
             pass
         return
     with StepProgress(wanted.train.steps) as progress:
-        for record in records:
+        for record in run(teach=partial(_teach, threads=threads, progress=progress)):
             progress.show(record)
     package = runs.export_run(output, wanted)
     logger.info("tag with: bytespan tag --model %s", package)
+
+
+def _with_teachers(corpus: CorpusConfig, teachers: list[str]) -> CorpusConfig:
+    return replace(corpus, teachers=tuple(dict.fromkeys([*corpus.teachers, *teachers])))
+
+
+def _teach(
+    members: Sequence[AnnotatedDocument],
+    labels: Mapping[str, tuple[str, ...]],
+    *,
+    threads: int | None,
+    progress: StepProgress | None,
+) -> Iterator[Lessons]:
+    """What the teachers say of each document."""
+    from bytespan.runtime.parallel import open_parallel
+    from bytespan.teaching import ask_teachers
+
+    lessons = ask_teachers(members, labels, partial(open_parallel, threads=threads))
+    if progress is None:
+        return lessons
+    sizes = [len(member.document.data) * len(member.teachers) for member in members]
+    return progress.track("kB read by the teachers", lessons, sizes)
 
 
 def _recipe(

@@ -26,9 +26,11 @@ class Annotated:
     """Task -> labels."""
     corpus_bytes: int
     """Bytes in all documents of the corpus."""
+    teachers: tuple[str, ...] = ()
+    """Models that are asked about the document in training; see `bytespan.teaching`."""
 
 
-def annotate(documents: Iterable[Document]) -> list[Annotated]:
+def annotate(documents: Iterable[Document], *, teachers: tuple[str, ...] = ()) -> list[Annotated]:
     """The documents of one corpus, which annotates what labels it uses anywhere."""
     members = list(documents)
     labels: dict[str, set[str]] = {}
@@ -37,7 +39,7 @@ def annotate(documents: Iterable[Document]) -> list[Annotated]:
             labels.setdefault(task, set()).update(span.label for span in spans)
     known = {task: frozenset(found) for task, found in labels.items()}
     size = sum(len(document.data) for document in members)
-    return [Annotated(document, known, size) for document in members]
+    return [Annotated(document, known, size, teachers) for document in members]
 
 
 def without_sentences(documents: Iterable[Document], forbidden: Iterable[Document]) -> Iterator[Document]:

@@ -1,6 +1,6 @@
 """The two decoders behind one door: which model, which weights and which batches a recipe's settings ask for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from bytespan.neural.batches import SegmentSampler
 from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
 from bytespan.neural.parallel import Parallel, transplant_tags
 from bytespan.neural.unit_batches import UnitSampler
+from bytespan.teaching import Lessons
 from bytespan.vocabulary import Vocabulary
 
 Model = Generator | Parallel
@@ -27,11 +28,15 @@ def new_auxiliary(config: ModelConfig, vocabulary: Vocabulary) -> AuxiliaryHead 
 
 
 def new_sampler(
-    members: Sequence[Annotated], vocabulary: Vocabulary, model: ModelConfig, train: TrainConfig
+    members: Sequence[Annotated],
+    vocabulary: Vocabulary,
+    model: ModelConfig,
+    train: TrainConfig,
+    lessons: Iterable[Lessons] | None = None,
 ) -> Sampler:
-    """The batches of a training."""
+    """The batches of a training; `lessons`, for the parallel decoder, is what teachers say of each document."""
     if model.decoder == "parallel":
-        return UnitSampler(members, vocabulary, model, train)
+        return UnitSampler(members, vocabulary, model, train, lessons)
     return SegmentSampler([member.document for member in members], vocabulary, model, train)
 
 

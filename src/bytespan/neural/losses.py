@@ -57,7 +57,12 @@ def parallel_losses(
             free = _tensor(part.free[:, columns], device).expand(*gold.shape, -1)[_tensor(counted, device)]
         chosen = scores[..., columns][_tensor(counted, device)]
         truth = _tensor(gold[counted], device)
-        loss = loss + summed_loss(chosen, truth, free, unmarked_weight=config.unmarked_weight) / total
+        taught = None
+        if task in part.taught:
+            found = part.taught[task]
+            taught = _tensor(found.tags[counted], device), _tensor(found.shares[counted], device)
+        weights = {"unmarked_weight": config.unmarked_weight, "gold_weight": config.gold_weight}
+        loss = loss + summed_loss(chosen, truth, free, taught, **weights) / total
     return loss, torch.zeros((), device=device)
 
 

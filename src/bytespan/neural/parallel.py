@@ -119,20 +119,32 @@ def _same_words(words: Tensor) -> Tensor:
     return (same / same.sum(dim=1, keepdim=True)).permute(2, 0, 1)
 
 
-def summed_loss(scores: Tensor, gold: Tensor, free: Tensor | None, *, unmarked_weight: float = 0.0) -> Tensor:
+def summed_loss(
+    scores: Tensor,
+    gold: Tensor,
+    free: Tensor | None,
+    taught: tuple[Tensor, Tensor] | None = None,
+    *,
+    unmarked_weight: float = 0.0,
+    gold_weight: float = 1.0,
+) -> Tensor:
     """Summed cross-entropy of scores (M, N) of one task against gold tags (M,), IGNORED where there is none.
 
-    free: (M, N) true at tags of labels that the unit's corpus does not annotate. There O means "O, or one of those",
-    but for `unmarked_weight` of the loss, where it means O.
+    free: (M, N) true at tags of labels that nobody annotates or teaches there. O then means "O, or one of those", but
+    for `unmarked_weight` of the loss, where it means O.
+    taught: tags (M, K) and their probabilities (M, K) according to teachers, or zeros; where they are, gold tags have
+    `gold_weight` of the loss and those the rest.
     """
-    if free is None:
-        return nn.functional.cross_entropy(scores, gold, ignore_index=IGNORED, reduction="sum")
-    counted = gold != IGNORED
-    truth = nn.functional.one_hot(gold.clamp_min(0), scores.shape[1]).bool() | (free & (gold == 0)[:, None])
-    right = scores.masked_fill(~truth, -torch.inf).logsumexp(dim=1)
-    strict = scores.gather(1, gold.clamp_min(0)[:, None])[:, 0]
-    losses = scores.logsumexp(dim=1) - torch.lerp(right, strict, unmarked_weight)
-    return losses[counted].sum()
+    logs = scores.log_softmax(dim=1)
+    if free is not None:
+        outside = torch.cat([logs[:, :1], logs[:, 1:].masked_fill(~free[:, 1:], -torch.inf)], dim=1).logsumexp(dim=1)
+        logs = torch.cat([torch.lerp(outside, logs[:, 0], unmarked_weight)[:, None], logs[:, 1:]], dim=1)
+    wanted = logs.gather(1, gold.clamp_min(0)[:, None])[:, 0]
+    if taught is not None:
+        tags, shares = taught
+        told = (shares * logs.gather(1, tags)).sum(dim=1)
+        wanted = torch.where(shares[:, 0] > 0, torch.lerp(told, wanted, gold_weight), wanted)
+    return -wanted[gold != IGNORED].sum()
 
 
 def transplant_tags(model: Parallel, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:

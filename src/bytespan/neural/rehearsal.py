@@ -64,7 +64,7 @@ class Rehearsal:
         loss = torch.zeros((), device=scores.device)
         for task, before in zip(self.old.tags.columns, wanted, strict=True):
             columns = model.tags.columns[task]
-            after = scores[..., columns][inside].log_softmax(dim=1)[:, _places(self.old, model, task)]
+            after = scores[..., columns][inside].log_softmax(dim=1)[:, self.old.tags.places_in(model.tags, task)]
             loss = loss + (before.exp() * (before - after)).sum() / len(before)
         return loss
 
@@ -86,12 +86,6 @@ def _inside(inputs: Inputs) -> Tensor:
     """(T, B) where there is a unit."""
     gaps, lengths = inputs[2], inputs[4]
     return torch.arange(len(gaps), device=gaps.device)[:, None] < lengths
-
-
-def _places(old: Parallel, model: Parallel, task: str) -> list[int]:
-    """Where a task's tags of the old model stand among those of another that has them all."""
-    known, now = old.vocabulary.labels[task], model.vocabulary.labels[task]
-    return [0, *(2 * now.index(label) + place for label in known for place in (1, 2))]
 
 
 def read_sample(package: Package) -> list[bytes]:

@@ -2,13 +2,14 @@
 
 The run directory holds `last/` (the checkpoint to resume from), `best/` (the best on the development corpora),
 `log.csv` (a row a step), `dev.csv` (a row a development score), `dev.json` (where the development corpora are),
-`curves.png`, `tensorboard/` and, once the run has ended, `model/`, the package to tag with.
+`teachers.json` (each corpus's, if there are any), `curves.png`, `tensorboard/` and, once the run has ended, `model/`,
+the package to tag with.
 """
 
 import csv
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
@@ -39,12 +40,18 @@ from bytespan.neural.training import StepRecord, train
 from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import Provenance
 from bytespan.spans import TOKENS, Document
+from bytespan.teaching import Lessons
 from bytespan.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
 MAY_CHANGE = ("steps", "decay_steps", "dev_every", "dev_bytes", "checkpoint_every", "patience")
 """Settings that a resumed run may give anew; any other would make it another run."""
+
+TEACHERS = "teachers.json"
+
+Teach = Callable[[Sequence[Annotated], Mapping[str, tuple[str, ...]]], Iterable[Lessons]]
+"""Gives what the documents' teachers say, for the label sets of the model in training; see `teaching.ask_teachers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,8 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
         forbidden = [document for name in corpus.without for document in read_documents(data / name)]
         documents = [document for name in corpus.train for document in read_documents(data / name)]
         documents += [close_up(document) for document in documents] if corpus.natural else []
-        members += annotate(without_sentences(documents, forbidden) if forbidden else documents)
+        kept = without_sentences(documents, forbidden) if forbidden else documents
+        members += annotate(kept, teachers=corpus.teachers)
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))
@@ -100,17 +108,27 @@ def run_training(
     data: Path,
     initial: Path | None = None,
     device: str = "cpu",
+    teach: Teach | None = None,
 ) -> Iterator[StepRecord]:
     """Train as the recipe says, or go on where `output/last` stands; yield each step's record once it is logged.
 
     Killed at any moment and called again, it ends with the same losses and weights as a run that was never stopped.
+    A recipe with teachers needs `teach`, which is called once.
     """
+    is_taught = any(corpus.teachers for corpus in recipe.corpora)
+    if is_taught and recipe.model.decoder != "parallel":
+        raise ConfigError("a generator cannot learn from teachers: leave them out or train a parallel decoder")
+    if is_taught and teach is None:
+        raise ConfigError("the recipe has teachers: give run_training a `teach` that asks them")
     corpora = read_corpora(recipe.corpora, data=data, dev_bytes=recipe.train.dev_bytes)
     if not corpora.dev:
         logger.warning("no development corpus: the last checkpoint is exported instead of the best")
     state = _begin_or_resume(recipe, corpora, output, initial=initial, device=device)
     _warn_of_unknown_labels(state.model.vocabulary, corpora.dev)
-    sampler = new_sampler(corpora.train, state.model.vocabulary, recipe.model, recipe.train)
+    vocabulary, begun_at = state.model.vocabulary, state.progress.step
+    _refuse_other_teachers(recipe, output, step=begun_at)
+    lessons = teach(corpora.train, vocabulary.labels) if teach is not None and is_taught else None
+    sampler = new_sampler(corpora.train, vocabulary, recipe.model, recipe.train, lessons)
     if isinstance(sampler, UnitSampler) and sampler.untold:
         logger.warning(
             "%d units are not trained on: their spans begin or end inside a word, or overlap, and the parallel decoder "
@@ -123,7 +141,9 @@ def run_training(
         return
     files = [str((data / name).absolute()) for corpus in recipe.corpora for name in corpus.dev]
     (output / "dev.json").write_text(json.dumps(files, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    with _RunLog(output, resumed_at=state.progress.step) as log:
+    if is_taught and not begun_at:
+        (output / TEACHERS).write_text(json.dumps(_teachers(recipe), ensure_ascii=False) + "\n", encoding="utf-8")
+    with _RunLog(output, resumed_at=begun_at) as log:
         for record in records:
             log.write(record)
             if record.dev is not None and record.dev.is_best:
@@ -145,9 +165,12 @@ def export_run(output: Path, recipe: Recipe) -> Path:
     rows = read_rows(output / "dev.csv", DEV_COLUMNS)
     best = max(rows, key=lambda row: float(row["mean"]))["step"] if rows else None
     scores = {f"{row['corpus']} {row['task']} dev": float(row["main"]) for row in rows if row["step"] == best}
-    data = tuple(name for corpus in recipe.corpora for name in corpus.train)
+    data = [name for corpus in recipe.corpora for name in corpus.train]
+    data += dict.fromkeys(
+        f"what the model {name} says of them" for corpus in recipe.corpora for name in corpus.teachers
+    )
     languages = tuple(corpus.name for corpus in recipe.corpora if corpus.name)
-    provenance = Provenance(output.name, languages=languages, training_data=data, scores=scores)
+    provenance = Provenance(output.name, languages=languages, training_data=tuple(data), scores=scores)
     export_package(model, output / "model", provenance=provenance)
     return output / "model"
 
@@ -188,6 +211,18 @@ def _begin_or_resume(
         raise ConfigError(f"{output}: its run was trained on other label sets: choose another --output")
     logger.info("resuming %s at step %d", output, state.progress.step)
     return state
+
+
+def _refuse_other_teachers(recipe: Recipe, output: Path, *, step: int) -> None:
+    """Raise ConfigError for a run that has learnt from teachers that are not the recipe's."""
+    path = output / TEACHERS
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else [[] for _ in recipe.corpora]
+    if step and before != _teachers(recipe):
+        raise ConfigError(f"{output}: its run has other teachers: give each corpus the same or choose another --output")
+
+
+def _teachers(recipe: Recipe) -> list[list[str]]:
+    return [list(corpus.teachers) for corpus in recipe.corpora]
 
 
 def _label_sets(corpora: Corpora, recipe: Recipe) -> dict[str, tuple[str, ...]]:

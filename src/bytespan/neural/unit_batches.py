@@ -1,7 +1,8 @@
 """Training batches of the parallel decoder: segments of whole units, drawn at random from all corpora."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
 from bytespan.lattice import TagSets
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
+from bytespan.teaching import KEPT, Lessons
 from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units
 from bytespan.vocabulary import DROP, Vocabulary
 
@@ -19,6 +21,16 @@ it meets, gigabytes in the end, and makes it anew where it forgets."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtTags:
+    """What teachers say of a task in the segments of one optimizer step."""
+
+    tags: Ints
+    """(T, B, KEPT)."""
+    shares: NDArray[np.float32]
+    """(T, B, KEPT) their probabilities, the largest first; 0 where nobody teaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +44,12 @@ class TaggedBatch:
     gold: dict[str, Ints]
     """Task -> (T, B) gold tags, IGNORED where the task is not annotated."""
     free: Bools | None
-    """(B, V) tags of labels that the segment's corpus does not annotate; None if there is none in the batch."""
+    """(B, V) tags of labels that the segment's corpus does not annotate and its teachers do not know; None if there is
+    none in the batch."""
     bytes_read: int
     """Bytes that the segments span."""
+    taught: dict[str, TaughtTags]
+    """Task -> what teachers say, of tasks that they teach in the batch."""
 
     @property
     def lengths(self) -> Ints:
@@ -57,7 +72,8 @@ class TaggedBatch:
         )
         gold = {task: tags[:, part] for task, tags in self.gold.items()}
         free = None if self.free is None else self.free[part]
-        return TaggedBatch(units, self.shown[:, part], gold, free, self.bytes_read)
+        taught = {task: TaughtTags(found.tags[:, part], found.shares[:, part]) for task, found in self.taught.items()}
+        return TaggedBatch(units, self.shown[:, part], gold, free, self.bytes_read, taught)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,8 @@ class _Source:
     units: Units
     tags: dict[str, Ints]
     free: Bools
-    """(V,) tags of unannotated labels."""
+    """(V,) tags of labels that neither the corpus nor its teachers know."""
+    lessons: Lessons
     weight: float
     """How many times as often as in proportion to its size it is drawn."""
 
@@ -76,12 +93,19 @@ class UnitSampler:
     """Draws the batch of any step: the same step gives the same batch, so a resumed run needs no state of it."""
 
     def __init__(
-        self, members: Sequence[Annotated], vocabulary: Vocabulary, model: ModelConfig, train: TrainConfig
+        self,
+        members: Sequence[Annotated],
+        vocabulary: Vocabulary,
+        model: ModelConfig,
+        train: TrainConfig,
+        lessons: Iterable[Lessons] | None = None,
     ) -> None:
+        """`lessons`: what each document's teachers say, in order; None if there are none."""
         self.tags, self.model, self.train = TagSets(vocabulary.labels), model, train
         self.untold = 0
         """Units that no loss counts because a span of theirs does not begin and end where units do."""
-        sources = (self._source(member) for member in members if member.document.spans)
+        taught = zip(members, repeat({}) if lessons is None else lessons, strict=lessons is not None)
+        sources = (self._source(member, lesson) for member, lesson in taught if member.document.spans)
         self.sources = [source for source in sources if len(source.units)]
         weights = np.array([len(source.units) * source.weight for source in self.sources])
         self._before = np.append(0, np.cumsum(weights)) / weights.sum()
@@ -94,7 +118,7 @@ class UnitSampler:
             self._pool = (number, list(self._draw_pool(number)))
         return self._pool[1][step % BATCHES_PER_POOL]
 
-    def _source(self, member: Annotated) -> _Source:
+    def _source(self, member: Annotated, lessons: Lessons) -> _Source:
         document = member.document
         units = cut_units(document.data)
         tags = {}
@@ -103,11 +127,12 @@ class UnitSampler:
                 found, untold = self.tags.encode(document.spans[task], units, task)
                 tags[task] = np.where(untold, IGNORED, found)
                 self.untold += int(untold.sum())
+        known = {task: member.labels.get(task, frozenset()) for task in tags}
+        known |= {task: known[task] | lesson.labels for task, lesson in lessons.items() if task in tags}
         free = np.array([
-            task in document.spans and tag != "O" and tag[2:] not in member.labels.get(task, ())
-            for task, tag in self.tags.meanings()
+            task in tags and tag != "O" and tag[2:] not in known[task] for task, tag in self.tags.meanings()
         ], np.bool_)  # fmt: skip
-        return _Source(units, tags, free, member.corpus_bytes**-self.train.balance)
+        return _Source(units, tags, free, lessons, member.corpus_bytes**-self.train.balance)
 
     def _draw_pool(self, number: int) -> Iterator[TaggedBatch]:
         """Segments for some batches, dealt out by length, so that little of a batch is padding."""
@@ -144,7 +169,8 @@ class UnitSampler:
         shown = self._drop_bytes(batch, parts, rng)
         free = np.stack([source.free for source, _, _ in segments])
         size = sum(int(units.ends[-1] - units.starts[0]) for units in parts)
-        return TaggedBatch(batch, shown, gold, free if free.any() else None, size)
+        taught = _collate_lessons([(source.lessons, first, last) for source, first, last in segments], batch.gaps.shape)
+        return TaggedBatch(batch, shown, gold, free if free.any() else None, size, taught)
 
     def _drop_bytes(self, batch: UnitBatch, parts: Sequence[Units], rng: np.random.Generator) -> Bools:
         """Replace bytes of the batch by DROP, and return which hashes hold no dropped byte and may be shown."""
@@ -167,3 +193,16 @@ class UnitSampler:
         if self.train.hash_dropout:
             shown &= rng.random(shown.shape, np.float32) >= self.train.hash_dropout
         return shown
+
+
+def _collate_lessons(segments: Sequence[tuple[Lessons, int, int]], shape: tuple[int, ...]) -> dict[str, TaughtTags]:
+    """What teachers say of segments of a batch of that shape (T, B): their documents' lessons, first and last unit."""
+    taught: dict[str, TaughtTags] = {}
+    for column, (lessons, first, last) in enumerate(segments):
+        for task, lesson in lessons.items():
+            if task not in taught:
+                taught[task] = TaughtTags(np.zeros((*shape, KEPT), np.int64), np.zeros((*shape, KEPT), np.float32))
+            inside = slice(last - first), column, slice(lesson.tags.shape[1])
+            taught[task].tags[inside] = lesson.tags[first:last]
+            taught[task].shares[inside] = lesson.shares[first:last]
+    return taught

@@ -1,11 +1,13 @@
 """The parallel decoder over ONNX Runtime: a `bytespan.parallel.UnitModel` made from a model package."""
 
+from pathlib import Path
+
 import numpy as np
 
 from bytespan.config import ModelConfig
 from bytespan.errors import ModelError
 from bytespan.lattice import Floats, TagSets
-from bytespan.package import Package
+from bytespan.package import Package, read_package
 from bytespan.runtime.session import Arrays, Session
 from bytespan.units import HASHES, WIDTH, UnitBatch
 
@@ -53,3 +55,11 @@ class OnnxParallel:
         )
         if not fits:
             raise ModelError(f"{source}: model.onnx does not fit config.json and labels.json; export the model again")
+
+
+def open_parallel(path: str | Path, *, threads: int | None = None) -> OnnxParallel:
+    """The parallel decoder in a model package; ModelError if there is none."""
+    package = read_package(path, with_weights=False)
+    if package.config.decoder != "parallel":
+        raise ModelError(f"{path}: a generator, where only a parallel decoder will do: give another model")
+    return OnnxParallel(package, threads=threads)
