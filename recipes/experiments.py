@@ -54,8 +54,6 @@ class Experiment:
     package: str | None = None
     """Where in the repository the package is published; None leaves it in the run."""
     precision: str = "fp16"
-    with_weights: bool = False
-    """Whether the published package can be trained on."""
     with_sample: bool = False
     """Whether it carries text of its training files, which an adaptation keeps in mind."""
     scores: str | None = None
@@ -96,9 +94,9 @@ EXPERIMENTS = (
     Experiment("pos-en-3000", "base", ("pos/en",), sentences=3000, steps=3000),
     Experiment("ewt-en", "base", ("ner/uner/en_ewt",), steps=5000),
     Experiment("african", "african", package="recipes/weights/african", precision="int8"),
-    Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", with_weights=True),
+    Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper"),
     Experiment("conll-paper-free", "conll-paper", scores="conll-paper", options=("--no-whole-words",)),
-    Experiment("pos-paper", "pos-paper", package="recipes/weights/pos-paper", with_weights=True),
+    Experiment("pos-paper", "pos-paper", package="recipes/weights/pos-paper"),
     Experiment("pos-paper-free", "pos-paper", scores="pos-paper", options=("--no-whole-words",)),
 )
 """All that docs/results.md tells of."""
@@ -171,14 +169,12 @@ def publish(experiment: Experiment, places: Places) -> None:
         return
     scores = (read_json(places.results / f"{experiment.name}.json") or {}).get("scores", [])
     path = package_path(experiment, places)
-    precision, with_weights = experiment.precision, experiment.with_weights
     write_run_package(
         run,
         path,
         recipe_of(experiment),
         scores=scores,
-        precision=precision,
-        with_weights=with_weights,
+        precision=experiment.precision,
         sample=places.data if experiment.with_sample else None,
     )
 

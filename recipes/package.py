@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bytespan.config import CorpusConfig, Recipe
 from bytespan.corpora.annotated import without_sentences
 from bytespan.corpora.reading import read_documents
-from bytespan.package import WEIGHTS, Provenance, describe_model, read_package
+from bytespan.package import Provenance, describe_model, read_package
 
 if TYPE_CHECKING:
     from bytespan.price import Price
@@ -107,10 +107,9 @@ def write_run_package(
     *,
     scores: Sequence[Mapping[str, Any]],
     precision: str,
-    with_weights: bool,
     sample: Path | None = None,
 ) -> None:
-    """Write the package of a run's best checkpoint; with `with_weights` it can be trained on.
+    """Write the package of a run's best checkpoint; its `model.onnx` is all that training on from it needs.
 
     With `sample`, the folder of the data, the beginnings of all training files go along, for `bytespan adapt`.
     """
@@ -133,7 +132,7 @@ def write_run_package(
         path,
         provenance=provenance,
         precision=precision,
-        with_weights=with_weights,
+        with_weights=False,
         sample=pack_sample(texts) if texts else None,
         card=card,
     )
@@ -171,5 +170,5 @@ def parameters_of(path: Path) -> dict[str, int]:
 
 
 def size_on_disk(path: Path) -> int:
-    """Bytes of what tagging needs of a package: all but the weights to train on."""
-    return sum(file.stat().st_size for file in path.iterdir() if file.name != WEIGHTS)
+    """Bytes of all files of a package."""
+    return sum(file.stat().st_size for file in path.iterdir())

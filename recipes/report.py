@@ -242,8 +242,8 @@ def sizes(results: Results) -> list[str]:
     return [
         "## Size and training time",
         "",
-        "Parameters besides those of the table of hashed n-grams, of which a text reads a few rows; the package "
-        "without the weights to train on; hours of optimizer steps on a CPU that other work shared, without scoring.",
+        "Parameters besides those of the table of hashed n-grams, of which a text reads a few rows; the package; "
+        "hours of optimizer steps on a CPU that other work shared, without scoring.",
         "",
         *table(head, rows),
     ]

@@ -26,6 +26,16 @@ SHAPES = [
     pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
 ]
 """Parallel decoders of every depth that the graph treats in a way of its own."""
+GENERATORS = [
+    pytest.param(ModelConfig("generator", 15, 3, 20, 12, separate=separate, attention=attention), id=name)
+    for separate, attention, name in (
+        (False, False, "shared"),
+        (True, False, "separate"),
+        (False, True, "attention"),
+        (True, True, "both"),
+    )
+] + [pytest.param(ModelConfig("generator", 15, 1, 7, 5), id="one layer")]
+"""Generators of every variant."""
 
 
 def random_generator(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], *, seed: int) -> Generator:

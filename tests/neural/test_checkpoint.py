@@ -133,10 +133,15 @@ def test_initial_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         initialize_from(state, tmp_path / "old")
 
 
-def test_a_generator_packaged_for_tagging_only_has_no_initial_weights(tmp_path: Path) -> None:
-    export_package(trained().model, tmp_path / "model", provenance=Provenance("old"), with_weights=False)
-    with pytest.raises(ModelError, match="packaged without weights"):
-        initialize_from(new_state(MODEL, VOCABULARY, TRAIN), tmp_path / "model")
+def test_a_generator_packaged_for_tagging_only_has_the_initial_weights_that_it_would_hold(tmp_path: Path) -> None:
+    found = []
+    for with_weights in (True, False):
+        path = tmp_path / f"{with_weights}.zip"
+        export_package(trained().model, path, provenance=Provenance("old"), with_weights=with_weights)
+        found.append(new_state(MODEL, VOCABULARY, TRAIN))
+        initialize_from(found[-1], path)
+    first, second = (dict(state.model.state_dict()) for state in found)
+    torch.testing.assert_close(first, second, atol=0, rtol=0)
 
 
 def test_a_parallel_decoder_packaged_for_tagging_only_has_initial_weights(

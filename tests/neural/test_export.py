@@ -18,17 +18,8 @@ from bytespan.package import Provenance, read_package, write_package
 from bytespan.runtime.generate import OnnxGenerator
 from bytespan.spans import Document
 from bytespan.vocabulary import Vocabulary
-from networks import random_generator
+from networks import GENERATORS, LABELS, random_generator
 
-LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
-VARIANTS = [
-    pytest.param(ModelConfig("generator", 15, layers, units, 12, separate=separate, attention=attention), id=name)
-    for layers, units, (separate, attention, name) in itertools.product(
-        (3,),
-        (20,),
-        ((False, False, "shared"), (True, False, "separate"), (False, True, "attention"), (True, True, "both")),
-    )
-] + [pytest.param(ModelConfig("generator", 15, 1, 7, 5), id="one layer")]
 WITHIN = {"fp32": 1e-5, "fp16": 5e-3, "int8": 5e-2}
 
 
@@ -47,7 +38,7 @@ def exported(model: Generator, path: Path, precision: str) -> OnnxGenerator:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("config", VARIANTS)
+@pytest.mark.parametrize("config", GENERATORS)
 def test_exported_model_computes_what_torch_does(config: ModelConfig, precision: str, tmp_path: Path) -> None:
     model = uniform_generator(config)
     onnx = exported(model, tmp_path / "model", precision)
@@ -67,7 +58,7 @@ def test_exported_model_computes_what_torch_does(config: ModelConfig, precision:
     assert (found.memory is None) == (not config.attention)
 
 
-@pytest.mark.parametrize("config", VARIANTS)
+@pytest.mark.parametrize("config", GENERATORS)
 def test_padding_does_not_change_a_segment(config: ModelConfig, tmp_path: Path) -> None:
     onnx = exported(uniform_generator(config), tmp_path / "model", "fp32")
     alone = onnx.encode(np.array([[1, 2, 3]]), np.array([3]))
@@ -78,7 +69,7 @@ def test_padding_does_not_change_a_segment(config: ModelConfig, tmp_path: Path) 
     assert np.array_equal(garbage.hidden, padded.hidden)
 
 
-@pytest.mark.parametrize("config", VARIANTS)
+@pytest.mark.parametrize("config", GENERATORS)
 def test_exported_model_writes_the_same_spans_as_torch(config: ModelConfig, tmp_path: Path) -> None:
     """With beam search, which repeats and reorders the rows of every part of the state."""
     data = [bytes(range(i, i + 11 + 3 * i)) for i in range(6)]

@@ -77,7 +77,10 @@ def export(
         Path | None, typer.Option("--card", metavar="FILE", help="Markdown file to use as card.", show_default="made")
     ] = None,
     weights: Annotated[
-        bool, typer.Option("--weights/--no-weights", help="Add the weights from which training can go on.")
+        bool,
+        typer.Option(
+            "--weights/--no-weights", help="Add the weights in 16 bits, to train on from more exactly than from int8."
+        ),
     ] = True,
     threads: Threads = None,
     debug: Debug = False,

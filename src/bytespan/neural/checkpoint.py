@@ -21,7 +21,7 @@ from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_t
 from bytespan.errors import ModelError
 from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_model
 from bytespan.neural.generate import AuxiliaryHead, Generator
-from bytespan.neural.import_parallel import parallel_weights
+from bytespan.neural.import_weights import import_weights
 from bytespan.neural.parallel import Parallel
 from bytespan.package import Package, read_package
 from bytespan.vocabulary import Vocabulary
@@ -185,10 +185,7 @@ def _weights_of(package: Package) -> Mapping[str, Tensor]:
     """The weights to train on that a package holds, else those that its graph tags with."""
     if package.weights is not None:
         return _parse_tensors(package.weights, package.path)
-    if package.config.decoder == "generator":
-        raise ModelError(f"{package.path}: packaged without weights to train on, and a generator's cannot be read back "
-                         "out of its model.onnx: start from its checkpoint")  # fmt: skip
-    return parallel_weights(package.onnx, package.config, package.vocabulary, source=str(package.path))
+    return import_weights(package.onnx, package.config, package.vocabulary, source=str(package.path))
 
 
 def _training_tensors(state: TrainingState) -> dict[str, Tensor]:
