@@ -10,7 +10,7 @@ their place in the repository, others to `runs/NAME/model`), scores it on the de
 folder of its training data, from raw text, and writes `recipes/results/NAME.json`. `score` does all but the training.
 
 Before anything is written, the price of the package's precision is measured on the recipe's development files, against
-fp32 weights; more than 0.3 points of a task, in the mean of its files, is refused unless `--force` is given.
+fp32 weights; more than 0.3 points of a task on any of them are refused unless `--force` is given.
 """
 
 import argparse

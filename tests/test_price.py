@@ -10,7 +10,7 @@ from bytespan.errors import ConfigError, CorpusError, LabelError
 from bytespan.evaluation import score_documents
 from bytespan.neural.export import export_package
 from bytespan.package import Provenance
-from bytespan.price import Price, mean_points, measure_prices, refuse_dear
+from bytespan.price import Price, measure_prices, refuse_dear
 from bytespan.spans import Document
 from bytespan.tagger import load
 from networks import unfit_for_int8
@@ -50,17 +50,16 @@ def test_the_price_is_what_the_two_packages_score(
     assert {price.task: price.exact for price in prices} == found["fp32"]
     assert {price.task: price.rounded for price in prices} == found["int8"]
     assert all(price.points > 10 for price in prices)
-    with pytest.raises(ConfigError, match=r"int8 costs \d+\.\d\d points of .* more than 0\.3, so nothing was written"):
+    with pytest.raises(ConfigError, match=r"int8 costs \d+\.\d\d points of .*gold\.jsonl, more than 0\.3, so nothing"):
         refuse_dear(prices, precision="int8", remedy="pay")
 
 
-def test_the_mean_of_a_tasks_files_decides() -> None:
-    prices = [Price("a", "tokens", 90.0, 89.5), Price("b", "tokens", 90.0, 90.1), Price("a", "entities", 80.0, 79.75)]
-    assert mean_points(prices) == pytest.approx({"tokens": 0.2, "entities": 0.25})
-    refuse_dear(prices, precision="int8", remedy="pay")
+def test_the_dearest_file_of_any_task_decides() -> None:
+    prices = [Price("a", "tokens", 90.0, 89.75), Price("b", "tokens", 90.0, 90.1), Price("a", "entities", 80.0, 79.5)]
+    refuse_dear(prices[:2], precision="int8", remedy="pay")
     refuse_dear([], precision="int8", remedy="pay")
-    with pytest.raises(ConfigError, match=r"int8 costs 0\.50 points of tokens accuracy, .* or pay"):
-        refuse_dear(prices[:1], precision="int8", remedy="pay")
+    with pytest.raises(ConfigError, match=r"int8 costs 0\.50 points of entities F1 on a, .* or pay"):
+        refuse_dear(prices, precision="int8", remedy="pay")
 
 
 def test_a_file_that_cannot_be_measured_on_is_an_error(tiny_parallel: "Parallel", tmp_path: Path) -> None:

@@ -64,25 +64,17 @@ def measure_prices(
     return prices
 
 
-def mean_points(prices: Iterable[Price]) -> dict[str, float]:
-    """Task -> the mean price over its files, each file counting alike."""
-    found: dict[str, list[float]] = {}
-    for price in prices:
-        found.setdefault(price.task, []).append(price.points)
-    return {task: sum(points) / len(points) for task, points in found.items()}
-
-
 def refuse_dear(prices: Iterable[Price], *, precision: str, remedy: str) -> None:
-    """ConfigError if a task costs more than MOST_POINTS, in the mean of its files: one file alone may do so by chance.
+    """ConfigError if a task costs more than MOST_POINTS on any file, often a language, for which others do not make up.
 
     `remedy` says how the caller takes it all the same.
     """
-    for task, points in mean_points(prices).items():
-        if points > MOST_POINTS:
-            raise ConfigError(
-                f"{precision} costs {points:.2f} points of {task} {figure_of(task)}, more than {MOST_POINTS}, so "
-                f"nothing was written: choose a finer precision, or {remedy}"
-            )
+    dearest = max(prices, key=lambda price: price.points, default=None)
+    if dearest is not None and dearest.points > MOST_POINTS:
+        raise ConfigError(
+            f"{precision} costs {dearest.points:.2f} points of {dearest.task} {figure_of(dearest.task)} on "
+            f"{dearest.file}, more than {MOST_POINTS}, so nothing was written: choose a finer precision, or {remedy}"
+        )
 
 
 def figure_of(task: str) -> str:

@@ -37,7 +37,6 @@ def test_what_rounding_costs_is_shown_for_each_file_and_task(run: Run, runs: Pat
     row = ["gold.jsonl", "tokens", "accuracy", "100.00", "100.00", "0.00"]
     assert lines[:2] == [["what", "int8", "costs"], ["file", "task", "figure", "fp32", "int8", "lost"]]
     assert lines.count(row) == 2
-    assert ["mean", "entities", "F1", "0.00"] in lines
     assert (runs / "out" / "model.onnx").exists()
 
 
@@ -47,7 +46,7 @@ def test_an_export_that_costs_too_much_is_refused_and_forced(run: Run, runs: Pat
     refused = run(*call)
     assert refused.returncode == 1
     assert refused.stdout.startswith("what int8 costs\n")
-    assert "points of" in refused.stderr
+    assert "on gold.jsonl, more" in refused.stderr
     assert refused.stderr.endswith("more than 0.3, so nothing was written: choose a finer precision, or give --force\n")
     assert refused.stderr.count("\n") == 1
     assert sorted(path.name for path in runs.iterdir()) == before

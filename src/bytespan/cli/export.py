@@ -54,7 +54,7 @@ def export(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Export even at a cost of more than 0.3 points in the mean of a task's files."),
+        typer.Option("--force", help="Export even where more than 0.3 points are lost."),
     ] = False,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Of the model.", show_default="that of OUT")
@@ -88,7 +88,7 @@ def export(
     """Export a training checkpoint as a model to tag with.
 
     Rounded weights have a price: F1 of entities, or accuracy of tokens, on development files with fp32 weights and with
-    the rounded ones is shown, and where more than 0.3 points are lost nothing is written.
+    the rounded ones is shown; if more than 0.3 points are lost on any file, nothing is written.
 
     Needs the extra: pip install 'bytespan[train]'.
 
@@ -140,10 +140,10 @@ def _measure(
 
 
 def _show(prices: Sequence[Price], precision: str) -> None:
-    """A row a file and task, and the mean of each task that several files have."""
+    """A row a file and task."""
     from bytespan.cli.output import Results
     from bytespan.cli.tables import table
-    from bytespan.price import figure_of, mean_points
+    from bytespan.price import figure_of
 
     if not prices:
         logger.warning("what %s costs was not measured: give an annotated file with --dev FILE", precision)
@@ -152,9 +152,6 @@ def _show(prices: Sequence[Price], precision: str) -> None:
         [price.file, price.task, figure_of(price.task), *map(_points, (price.exact, price.rounded, price.points))]
         for price in prices
     ]
-    for task, points in mean_points(prices).items():
-        if sum(price.task == task for price in prices) > 1:
-            rows.append(["mean", task, figure_of(task), "", "", _points(points)])
     with Results() as results:
         columns = ["file", "task", "figure", "fp32", precision, "lost"]
         results.write(table(columns, rows, title=f"what {precision} costs", names=3))
