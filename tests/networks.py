@@ -24,17 +24,20 @@ SHAPES = [
     pytest.param(CONFIG, id="two layers"),
     pytest.param(replace(CONFIG, layers=1), id="one layer"),
     pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
+    pytest.param(replace(CONFIG, bidirectional=False), id="one way"),
 ]
-"""Parallel decoders of every depth that the graph treats in a way of its own."""
+"""Parallel decoders of every shape that the graph treats in a way of its own."""
+_SHARED = ModelConfig("generator", 15, layers=3, units=20, embedding=12)
 GENERATORS = [
-    pytest.param(ModelConfig("generator", 15, 3, 20, 12, separate=separate, attention=attention), id=name)
-    for separate, attention, name in (
-        (False, False, "shared"),
-        (True, False, "separate"),
-        (False, True, "attention"),
-        (True, True, "both"),
-    )
-] + [pytest.param(ModelConfig("generator", 15, 1, 7, 5), id="one layer")]
+    pytest.param(_SHARED, id="shared"),
+    pytest.param(replace(_SHARED, separate=True), id="separate"),
+    pytest.param(replace(_SHARED, attention=True), id="attention"),
+    pytest.param(replace(_SHARED, separate=True, attention=True), id="separate, attention"),
+    pytest.param(replace(_SHARED, separate=True, bidirectional=True), id="both ways"),
+    pytest.param(replace(_SHARED, separate=True, bidirectional=True, attention=True), id="both ways, attention"),
+    pytest.param(replace(_SHARED, carried_bytes=9), id="carried"),
+    pytest.param(replace(_SHARED, layers=1, units=7, embedding=5), id="one layer"),
+]
 """Generators of every variant."""
 
 

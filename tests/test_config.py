@@ -101,6 +101,12 @@ def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
         ("[model]\nseparate = 1", "model.separate must be bool, got 1"),
         ("[model]\npreset = 'papr'", "unknown model.preset 'papr'; did you mean 'paper'?"),
         ("[model]\npreset = ['paper']", "unknown model.preset ['paper']"),
+        ("[model]\ncarried_bytes = -1", "model.carried_bytes must be at least 0, got -1"),
+        (
+            "[model]\ncarried_bytes = 9\ninput_order = 'reversed'",
+            'model.carried_bytes needs model.input_order = "forward"',
+        ),
+        ("[model]\nbidirectional = true", "model.bidirectional needs model.separate = true in a generator"),
         ("[model]\ninput_order = 'backward'", "model.input_order must be one of forward, reversed, got 'backward'"),
         ("[train]\npatience = 1.5", "train.patience must be int or nothing, got 1.5"),
         ("[train]\ndropout = 1.0", "train.dropout must be in 0..1, below 1, got 1.0"),
@@ -191,6 +197,15 @@ def test_a_corpus_that_is_not_in_the_recipe_is_named_with_those_that_are() -> No
         choose_corpora(Recipe(corpora=CORPORA), ["en", "fr"])
     with pytest.raises(ConfigError, match=r"--corpus en: no corpus of that name: give a --recipe that has corpora$"):
         choose_corpora(Recipe(), ["en"])
+
+
+@pytest.mark.parametrize("bidirectional", [None, False, True])
+def test_directions_are_the_decoders_own_unless_they_are_said(bidirectional: bool | None) -> None:
+    models = [ModelConfig(name, separate=True, bidirectional=bidirectional) for name in ("generator", "parallel")]
+    assert [model.directions for model in models] == ([1, 2] if bidirectional is None else [1 + bidirectional] * 2)
+    for model in models:
+        values = json.loads(json.dumps(config_to_json(model)))
+        assert config_from_json(ModelConfig, values, source="config.json", table="model") == model
 
 
 def test_presets_are_the_shapes_of_the_paper() -> None:

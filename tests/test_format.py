@@ -59,7 +59,8 @@ class Reader:
         for i, start in enumerate(starts):
             low = 0 if i == 0 else starts[i - 1] + self.k
             high = start + self.k if i + 1 < len(starts) else len(data) + 1
-            for first, end, label, score in self.tag_segment(data[start : start + self.k], task, low - start):
+            before = data[max(start - self.config["model"]["carried_bytes"], 0) : start]
+            for first, end, label, score in self.tag_segment(data[start : start + self.k], before, task, low - start):
                 if low <= start + end < high:
                     found.append((*self.whole_characters(data, start + first, start + end), label, score))
         return once(found)
@@ -71,25 +72,26 @@ class Reader:
             end += 1
         return first, end
 
-    def tag_segment(self, segment: bytes, task: str, needed_from: int) -> Found:
-        """Read, then write until STOP."""
+    def tag_segment(self, segment: bytes, before: bytes, task: str, needed_from: int) -> Found:
+        """Read what is carried, STOP and the segment, then write until STOP."""
         if not segment:
             return []
         model = self.config["model"]
-        symbols = segment[::-1] if model["input_order"] == "reversed" else segment
+        symbols = list(segment[::-1] if model["input_order"] == "reversed" else segment)
+        symbols = [*before, 257 + len(self.labels), *symbols] if before else symbols
         zeros = np.zeros((model["layers"], 1, model["units"]), np.float32)
         memory = np.zeros((1, 1, model["units"]), np.float32)
-        result = self.call(list(symbols), zeros, zeros, memory, 1, writing=False)
+        result = self.call(symbols, zeros, zeros, memory, 1, writing=False)
         memory = result.get("states", memory)
         fed = 257 + list(self.labels).index(task)
         written: list[tuple[int, float]] = []
         likely: Found = []
-        while len(written) < 3 * len(segment) + 1:
-            result = self.call([fed], result["hidden_out"], result["cell_out"], memory, len(segment), writing=True)
+        while len(written) < 3 * len(symbols) + 1:
+            result = self.call([fed], result["hidden_out"], result["cell_out"], memory, len(symbols), writing=True)
             p = shares(result)
             symbol = int(p.argmax())
             if self.floor and (not written or written[-1][0] >= 2 * self.k + 3):
-                likely += self.likely(result, memory, len(segment), task)
+                likely += self.likely(result, memory, len(symbols), len(segment), task)
             if symbol == 0:
                 break
             written.append((symbol, float(p[symbol])))
@@ -98,26 +100,26 @@ class Reader:
             fed = 257 + len(self.labels) + symbol
         return likely if self.floor else self.spell(written, len(segment), task)
 
-    def likely(self, result: dict[str, np.ndarray], memory: np.ndarray, size: int, task: str) -> Found:
+    def likely(self, result: dict[str, np.ndarray], memory: np.ndarray, read: int, size: int, task: str) -> Found:
         """The spans that could follow, which are probable enough."""
         assert self.floor
         found: Found = []
         for start in range(1, self.k + 2):
             p = shares(result)[start]
             if p >= self.floor:
-                after = self.feed(start, result, memory, size)
+                after = self.feed(start, result, memory, read)
                 for length in range(self.k + 2, 2 * self.k + 3):
                     q = shares(after)[length]
                     if p * q >= self.floor:
-                        last = self.feed(length, after, memory, size)
+                        last = self.feed(length, after, memory, read)
                         rows = [[(start, p), (length, q), (2 * self.k + 3 + i, r)]
                                 for i, r in enumerate(shares(last)[2 * self.k + 3 :])]  # fmt: skip
                         found += [span for row in rows for span in self.spell(row, size, task)]
         return [span for span in found if span[3] >= self.floor]
 
-    def feed(self, symbol: int, result: dict[str, np.ndarray], memory: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    def feed(self, symbol: int, result: dict[str, np.ndarray], memory: np.ndarray, read: int) -> dict[str, np.ndarray]:
         fed = 257 + len(self.labels) + symbol
-        return self.call([fed], result["hidden_out"], result["cell_out"], memory, size, writing=True)
+        return self.call([fed], result["hidden_out"], result["cell_out"], memory, read, writing=True)
 
     def call(
         self,
@@ -381,13 +383,17 @@ def test_second_reader_finds_what_the_tagger_finds(tiny_package: Path, tiny_docu
 
 @pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("attention", [False, True])
-@pytest.mark.parametrize(("order", "span_order"), [("forward", "first-first"), ("reversed", "last-first")])
+@pytest.mark.parametrize(
+    ("order", "span_order", "carried"), [("forward", "first-first", 0), ("reversed", "last-first", 0),
+                                         ("forward", "last-first", 10)],
+)  # fmt: skip
 def test_second_reader_runs_every_variant(
-    separate: bool, attention: bool, order: str, span_order: str, tmp_path: Path
+    separate: bool, attention: bool, order: str, span_order: str, carried: int, tmp_path: Path
 ) -> None:
     config = ModelConfig(
-        "generator", 12, 2, 16, 8, input_order=order, separate=separate, attention=attention, span_order=span_order
-    )
+        "generator", 12, 2, 16, 8, input_order=order, separate=separate, attention=attention, span_order=span_order,
+        carried_bytes=carried, bidirectional=separate and carried > 0,
+    )  # fmt: skip
     texts = [
         "日本語 text, über 60 bytes long; 😀😀😀 and so on".encode(),
         b"short",
@@ -409,11 +415,14 @@ def test_second_reader_finds_what_a_parallel_tagger_finds(
     assert count_same_spans(tiny_parallel_package, [*texts, b"", b" \n"]) > 100
 
 
-@pytest.mark.parametrize(("layers", "segment_length"), [(1, 30), (2, 24), (3, 1024)])
-def test_second_reader_runs_every_parallel_variant(layers: int, segment_length: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("layers", "segment_length", "both_ways"), [(1, 30, True), (2, 24, False), (3, 1024, True)])
+def test_second_reader_runs_every_parallel_variant(
+    layers: int, segment_length: int, both_ways: bool, tmp_path: Path
+) -> None:
     config = ModelConfig(
-        "parallel", segment_length, layers, units=8, embedding=6, table_rows=97, table_width=4, kernels=8, unit_width=12
-    )
+        "parallel", segment_length, layers, units=8, embedding=6, table_rows=97, table_width=4, kernels=8,
+        unit_width=12, bidirectional=both_ways,
+    )  # fmt: skip
     texts = [
         "日本語 text, über 60 bytes long; 😀😀😀 and so on\n\nSTRASSE straße Strasse İstanbul istanbul".encode(),
         "ภาษาไทย नमस्ते\u00a0العربية\u2028e\u0301a x² ½ Ⅷ ǅ".encode(),

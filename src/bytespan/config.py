@@ -41,7 +41,7 @@ class ModelConfig:
     layers: int = 4
     """Stacked LSTM layers (paper: 1 to 4 compared)."""
     units: int = 320
-    """H: LSTM units a layer, and a direction in the parallel decoder (paper: 320 and 640 compared)."""
+    """H: LSTM units a layer and a direction (paper: 320 and 640 compared)."""
     embedding: int = 320
     """E: width of the input embedding, of bytes in the parallel decoder."""
     input_order: str = "forward"
@@ -54,6 +54,11 @@ class ModelConfig:
     """Whether decoding never begins or ends a span inside a word (the paper: anywhere). No weight depends on it."""
     attention: bool = False
     """Whether the decoder attends over the encoder's states (paper: no gain on NER at k = 60)."""
+    carried_bytes: int = 0
+    """Generator: most bytes before a segment that are read first, so that their state is carried into it; 0 begins each
+    segment with a state of zeros, as the paper does."""
+    bidirectional: bool | None = None
+    """Whether the encoder reads from both ends; None, as ever: the parallel decoder does, the generator does not."""
     table_rows: int = 65536
     """Parallel: rows of the table of hashed n-grams."""
     table_width: int = 32
@@ -67,9 +72,24 @@ class ModelConfig:
         sizes = ("segment_length", "layers", "units", "embedding", "table_rows", "table_width", "kernels", "unit_width")
         for name in sizes:
             _require(getattr(self, name) >= 1, f"model.{name} must be at least 1, got {getattr(self, name)}")
+        _require(self.carried_bytes >= 0, f"model.carried_bytes must be at least 0, got {self.carried_bytes}")
         _require_one_of("model.decoder", self.decoder, ("generator", "parallel"))
         _require_one_of("model.input_order", self.input_order, ("forward", "reversed"))
         _require_one_of("model.span_order", self.span_order, ("last-first", "first-first"))
+        _require(
+            self.input_order == "forward" or not self.carried_bytes,
+            'model.carried_bytes needs model.input_order = "forward": a state is carried on, not back',
+        )
+        _require(
+            self.decoder == "parallel" or self.directions == 1 or self.separate,
+            "model.bidirectional needs model.separate = true in a generator: what reads from both ends cannot write",
+        )
+
+    @property
+    def directions(self) -> int:
+        """In how many directions the encoder reads, 1 or 2."""
+        is_bidirectional = self.decoder == "parallel" if self.bidirectional is None else self.bidirectional
+        return 2 if is_bidirectional else 1
 
 
 @dataclass(frozen=True, slots=True)

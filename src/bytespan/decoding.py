@@ -30,7 +30,7 @@ class DecoderState:
     cell: Floats
     """(L, B, H)"""
     lengths: Ints
-    """(B,) bytes of each segment."""
+    """(B,) symbols that were read of each segment."""
     memory: Floats | None = None
     """(K, B, H) encoder states, for models with attention."""
 
@@ -220,7 +220,7 @@ class _LikelySpans:
 
 
 def most_symbols(lengths: Ints) -> Ints:
-    """Symbols that a segment of each length may write: as many spans as it has bytes, and STOP."""
+    """Symbols that may be written behind so many that were read: as many spans, and STOP."""
     return 3 * lengths + 1
 
 
@@ -242,10 +242,10 @@ def predict_spans(
     UTF-8 character is widened to whole characters. The result does not depend on which documents come together.
     """
     floors = floors or {}
-    windows = Windows(data, model.config.segment_length)
+    windows = Windows(data, model.config.segment_length, carried=model.config.carried_bytes)
     found: dict[str, list[list[Span]]] = {task: [[] for _ in data] for task in tasks}
     for rows in windows.batches(batch_size):
-        inputs, lengths = windows.inputs(rows), windows.lengths[rows]
+        inputs, lengths = windows.inputs(rows, stop=model.vocabulary.fed_stop), windows.read_lengths[rows]
         if model.config.input_order == "reversed":
             inputs = reverse_segments(inputs, lengths)
         state = model.encode(inputs, lengths)

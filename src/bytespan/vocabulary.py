@@ -65,6 +65,11 @@ class Vocabulary:
         return FIRST_GO + len(self.labels)
 
     @property
+    def fed_stop(self) -> int:
+        """Input symbol of STOP; read between bytes that are carried and the segment that they are carried into."""
+        return self.first_fed_output + STOP
+
+    @property
     def input_size(self) -> int:
         """How many rows the embedding has."""
         return self.first_fed_output + self.output_size

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bytespan.codec import decode_batch
 from bytespan.segments import kept_ends, segment_starts
 from bytespan.spans import Span
-from bytespan.vocabulary import Vocabulary
+from bytespan.vocabulary import STOP, Vocabulary
 from bytespan.words import broken_edges
 
 Ints = NDArray[np.int64]
@@ -17,9 +17,13 @@ Floats = NDArray[np.float32]
 
 
 class Windows:
-    """One row a window."""
+    """One row a window.
 
-    def __init__(self, data: Sequence[bytes], length: int) -> None:
+    Into a window that begins later than its document, up to `carried` bytes before it are carried: they are read first,
+    then STOP, then the window.
+    """
+
+    def __init__(self, data: Sequence[bytes], length: int, *, carried: int = 0) -> None:
         self.length = length
         self.data = data
         self.buffer = np.frombuffer(b"".join(data), np.uint8)
@@ -33,6 +37,8 @@ class Windows:
         self.base = (np.cumsum(sizes) - sizes)[self.document]
         self.limit = np.cumsum(sizes)[self.document]
         self.lengths = np.minimum(sizes[self.document] - self.start, length)
+        self.carried = np.minimum(self.start, carried)
+        self.read_lengths = self.lengths + self.carried + (self.carried > 0)
 
     def batches(self, size: int) -> list[Ints]:
         """Row numbers in batches of up to `size` windows of like length, in the order of the documents."""
@@ -41,12 +47,15 @@ class Windows:
         short = rows[whole:][np.argsort(self.lengths[rows[whole:]], kind="stable")]
         return [part[i : i + size] for part in (rows[:whole], short) for i in range(0, len(part), size)]
 
-    def inputs(self, rows: Ints) -> Ints:
-        """(B, K) input symbols, zero beyond each window's length."""
-        columns = np.arange(int(self.lengths[rows].max()))
-        inside = columns < self.lengths[rows, None]
-        places = (self.base + self.start)[rows, None] + columns
-        return np.where(inside, self.buffer[np.where(inside, places, 0)], 0).astype(np.int64)
+    def inputs(self, rows: Ints, *, stop: int = STOP) -> Ints:
+        """(B, K) input symbols, zero beyond what is read for each window; `stop` stands behind what is carried."""
+        columns = np.arange(int(self.read_lengths[rows].max()))
+        inside = columns < self.read_lengths[rows, None]
+        carried = self.carried[rows, None]
+        is_behind = (carried > 0) & (columns >= carried)
+        places = (self.base + self.start - self.carried)[rows, None] + columns - is_behind
+        symbols = np.where(inside, self.buffer[np.where(inside, places, 0)], 0).astype(np.int64)
+        return np.where(is_behind & (columns == carried), stop, symbols)
 
     def broken_edges(self, rows: Ints) -> NDArray[np.bool_]:
         """(2, B, k + 1): `words.broken_edges` of each window's document, true beyond the window."""

@@ -110,6 +110,36 @@ def test_reversed_input_keeps_the_targets_in_reading_order() -> None:
         assert ended == [labels.get(at, IGNORED) for at in range(8)]
 
 
+@pytest.mark.parametrize("carried", [3, 30])
+def test_bytes_before_a_segment_are_read_before_it_with_stop_between(carried: int) -> None:
+    """Spans count from the segment's first byte all the same; STOP is never dropped."""
+    plain = make_sampler().batch(0)
+    batch = make_sampler(replace(TRAIN, byte_dropout=0.5), replace(MODEL, carried_bytes=carried)).batch(0)
+    np.testing.assert_array_equal(batch.targets, plain.targets)
+    texts = {document.data for document in corpus.documents()}
+    sizes = set()
+    for row, (data, _, _) in enumerate(segments_of(plain)):
+        read = batch.inputs[row, : batch.lengths[row]].tolist()
+        *before, stop = read[:-8] or [VOCABULARY.fed_stop]
+        assert stop == VOCABULARY.fed_stop
+        assert batch.ended[row, len(read) - 8 : len(read)].tolist() == plain.ended[row].tolist()
+        assert set(batch.ended[row, : len(read) - 8].tolist()) <= {IGNORED}
+        starts = {text.find(data, i) for text in texts if data in text for i in range(len(text))} - {-1}
+        assert len(before) in {min(start, carried) for start in starts}
+        assert any(
+            fits(read[-8:], data) and fits(before, text[max(start - carried, 0) : start])
+            for text in texts for start in starts if text[start : start + 8] == data
+        )  # fmt: skip
+        sizes.add(len(before))
+    assert max(sizes) > 2
+    assert (batch.inputs == DROP).any()
+
+
+def fits(symbols: list[int], data: bytes) -> bool:
+    """Whether they are these bytes, but for those that are dropped."""
+    return len(symbols) == len(data) and all(s in (b, DROP) for s, b in zip(symbols, data, strict=True))
+
+
 def test_span_fraction_draws_more_windows_that_hold_a_span() -> None:
     padding = Document(b"nothing at all to see here, really, " * 40, {"entities": []})
     sampler_args = ([padding, *corpus.documents()], VOCABULARY, MODEL)

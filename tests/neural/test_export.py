@@ -80,7 +80,7 @@ def test_exported_model_writes_the_same_spans_as_torch(config: ModelConfig, tmp_
         found = predict_spans(onnx, data, tasks=("tokens", "entities"), beam_size=beam_size)
         assert found == predict_spans(TorchSegmentModel(model), data, tasks=("tokens", "entities"), beam_size=beam_size)
         count += sum(len(spans) for item in found for spans in item.values())
-    assert count > 10
+    assert count > 5
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

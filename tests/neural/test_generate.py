@@ -1,6 +1,7 @@
 """The paper's model: its size, its variants, and that reading and writing in one call is reading, then writing."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ VARIANTS = [
     ModelConfig(segment_length=12, layers=layers, units=8, embedding=6, separate=separate, attention=attention)
     for layers, separate, attention in itertools.product((1, 2), (False, True), (False, True))
 ]
+VARIANTS += [replace(config, bidirectional=True) for config in VARIANTS if config.separate]
 
 
 def make_model(config: ModelConfig, *, seed: int = 1) -> Generator:
@@ -35,6 +37,14 @@ def test_separate_decoder_adds_exactly_one_more_lstm() -> None:
     shared, separate = make_model(ModelConfig()), make_model(ModelConfig(separate=True))
     lstm = sum(parameter.numel() for parameter in shared.encoder.parameters())
     assert size_of(separate) - size_of(shared) == lstm
+
+
+def test_encoder_of_both_ways_tells_what_stands_behind_a_byte_too() -> None:
+    for config in VARIANTS:
+        states = [
+            make_model(config).encode(torch.tensor([[1, 2, 3, last]]), torch.tensor([4]))[0][:3] for last in (4, 5)
+        ]
+        assert torch.equal(*states) == (config.directions == 1)
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=str)

@@ -47,7 +47,7 @@ def batch_of(*texts: str) -> UnitBatch:
     return collate_units([cut_units(text.encode()) for text in texts], rows=MODEL.table_rows)
 
 
-@pytest.mark.parametrize("change", [{}, {"layers": 1}, {"layers": 3}], ids=str)
+@pytest.mark.parametrize("change", [{}, {"layers": 1}, {"layers": 3}, {"bidirectional": False}], ids=str)
 def test_tiny_model_learns_a_tiny_corpus_by_heart(change: dict[str, int]) -> None:
     state, records = run(replace(MODEL, **change))
     scores = score_corpora(state.model, DEV)

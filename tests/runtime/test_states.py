@@ -29,6 +29,7 @@ GENERATORS = [
     pytest.param(replace(GENERATOR, separate=True), id="separate"),
     pytest.param(replace(GENERATOR, attention=True), id="attention"),
     pytest.param(replace(GENERATOR, separate=True, attention=True, layers=1), id="both"),
+    pytest.param(replace(GENERATOR, carried_bytes=8), id="carried"),
 ]
 TEXT = "Zoé sang in Kiel und 東京, zwei Mal.".encode()
 WITHIN = {"fp32": 1e-5, "fp16": 0.01, "int8": 0.2}
@@ -39,10 +40,11 @@ def reader(model: Generator | Parallel, path: Path, precision: str = "fp32") -> 
     return StateReader(read_package(path), threads=1)
 
 
-def hidden_behind(model: Generator, data: bytes) -> np.ndarray:
-    """All layers' states in a row, after reading some bytes from nothing."""
+def hidden_behind(model: Generator, data: bytes, before: bytes = b"") -> np.ndarray:
+    """All layers' states in a row, after reading some bytes from nothing, or behind others and STOP."""
+    read = [*before, model.vocabulary.fed_stop, *data] if before else list(data)
     with torch.no_grad():
-        _, (hidden, _) = model.encode(torch.tensor([list(data)]), torch.tensor([len(data)]))
+        _, (hidden, _) = model.encode(torch.tensor([read]), torch.tensor([len(read)]))
         return np.concatenate([model.embedding(torch.tensor(data[-1])).numpy(), hidden[:, 0].flatten().numpy()])
 
 
@@ -57,7 +59,8 @@ def test_a_generator_has_the_state_behind_each_byte_of_the_segments_that_tagging
     assert (found.ends - found.starts).tolist() == [1] * len(TEXT)
     for end in found.ends.tolist():
         start = min(max(end // 6 * 6 - 6, 0), len(TEXT) - 12)
-        assert found.values[end - 1] == pytest.approx(hidden_behind(model, TEXT[start:end]), abs=1e-4), end
+        before = TEXT[max(start - config.carried_bytes, 0) : start]
+        assert found.values[end - 1] == pytest.approx(hidden_behind(model, TEXT[start:end], before), abs=1e-4), end
 
 
 def test_a_generator_that_reads_from_the_end_has_the_states_of_the_text_read_so(tmp_path: Path) -> None:
@@ -105,6 +108,16 @@ def test_cells_have_names_and_layers_have_cells(tmp_path: Path) -> None:
     generator = reader(random_generator(GENERATOR, LABELS, seed=1), tmp_path / "generator")
     assert [generator.name(cell) for cell in (0, 8, 37)] == ["input, cell 0", "layer 1, cell 0", "layer 3, cell 9"]
     assert (generator.reads_bytes, generator.cells) == (True, 38)
+
+
+def test_cells_of_an_encoder_of_both_ways_are_those_of_each(tmp_path: Path) -> None:
+    model = random_generator(replace(GENERATOR, separate=True, bidirectional=True), LABELS, seed=1)
+    states = reader(model, tmp_path / "model")
+    assert [states.name(cell) for cell in (8, 18, 67)] == ["layer 1→, cell 0", "layer 1←, cell 0", "layer 3←, cell 9"]
+    found = states.read(TEXT[:12]).values
+    with torch.no_grad():
+        expected, _ = model.encoder(model.embedding(torch.tensor(list(TEXT[:12]))[:, None]))
+    assert found[:, 48:] == pytest.approx(expected[:, 0].numpy(), abs=1e-4)
 
 
 def test_a_text_of_nothing_has_no_states_and_a_long_one_is_read_in_segments(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bytespan.codec import encode
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.segments import reverse_segments
 from bytespan.spans import TOKENS, Document, Span
-from bytespan.vocabulary import DROP, STOP, Vocabulary, feed_bytes
+from bytespan.vocabulary import DROP, Vocabulary, feed_bytes
 
 IGNORED = -100
 """Target that no loss counts."""
@@ -40,7 +40,7 @@ class Batch:
     inputs: NDArray[np.int64]
     """(B, K) input symbols, byte dropout applied, zero beyond `lengths`."""
     lengths: NDArray[np.int64]
-    """(B,) bytes of each segment."""
+    """(B,) symbols that are read of each segment: its bytes, behind what is carried into it."""
     fed: NDArray[np.int64]
     """(B, T) GO, then the gold symbols as input symbols."""
     targets: NDArray[np.int64]
@@ -51,12 +51,12 @@ class Batch:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of all segments."""
+        """Bytes of all segments, with what is carried into them."""
         return int(self.lengths.sum())
 
     @property
     def longest(self) -> int:
-        """Bytes in the longest segment."""
+        """Bytes in the longest segment, with what is carried into it."""
         return int(self.inputs.shape[1])
 
     def rows(self, part: slice) -> "Batch":
@@ -187,24 +187,32 @@ class SegmentSampler:
     def _collate(
         self, segments: Sequence[tuple[_Window, list[int]]], byte_dropout: float, rng: np.random.Generator
     ) -> Batch:
-        lengths = np.array([window.end - window.start for window, _ in segments])
+        read = [self._read(window) for window, _ in segments]
+        lengths = np.array([len(symbols) for symbols in read])
         steps = max(len(target) for _, target in segments)
         inputs = np.zeros((len(segments), int(lengths.max())), np.int64)
         targets = np.full((len(segments), steps), IGNORED, np.int64)
-        fed = np.full((len(segments), steps), self.vocabulary.first_fed_output + STOP, np.int64)
+        fed = np.full((len(segments), steps), self.vocabulary.fed_stop, np.int64)
         ended = np.full(inputs.shape, IGNORED, np.int64)
         for row, (window, target) in enumerate(segments):
-            inputs[row, : lengths[row]] = window.source.symbols[window.start : window.end]
+            inputs[row, : lengths[row]] = read[row]
             targets[row, : len(target)] = target
             fed[row, 0] = self.vocabulary.go(window.source.task)
             fed[row, 1 : len(target)] = self.vocabulary.first_fed_output + np.array(target[:-1], np.int64)
-            for at, label in self._ends(target, int(lengths[row])):
-                ended[row, at] = label
+            size = window.end - window.start
+            for at, label in self._ends(target, size):
+                ended[row, int(lengths[row]) - size + at] = label
         dropped = rng.random(inputs.shape) < byte_dropout
-        inputs[dropped & (np.arange(inputs.shape[1]) < lengths[:, None])] = DROP
+        inputs[dropped & (inputs < DROP) & (np.arange(inputs.shape[1]) < lengths[:, None])] = DROP
         if self.model.input_order == "reversed":
             inputs = reverse_segments(inputs, lengths)
         return Batch(inputs, lengths, fed, targets, ended)
+
+    def _read(self, window: _Window) -> NDArray[np.int64]:
+        """The symbols that are read of a segment: `windows.Windows` does the same at use."""
+        first = max(window.start - self.model.carried_bytes, 0)
+        before, inside = window.source.symbols[first : window.start], window.source.symbols[window.start : window.end]
+        return np.concatenate([before, [self.vocabulary.fed_stop], inside]) if len(before) else inside
 
     def _ends(self, target: list[int], size: int) -> Iterator[tuple[int, int]]:
         """(place of the next byte that is read, label) behind each span of a target, unless the segment ends there."""

@@ -2,6 +2,8 @@
 
 One graph reads segments and writes spans, since both are the same LSTM: reading is one call with K steps from a zero
 state, writing is one call a symbol. Logits are computed once a call, from the top layer's last state.
+
+Letters in shapes: T steps, B segments, E embedding width, H LSTM units, L layers, D directions, V output symbols.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from bytespan.neural.generate import Generator
-from bytespan.neural.graph import Graph, array, gates, quantize, serialize
+from bytespan.neural.graph import LSTM_KINDS, Graph, array, serialize
 
 
 def generator_graph(model: Generator, *, precision: str) -> bytes:
@@ -40,31 +42,26 @@ def generator_graph(model: Generator, *, precision: str) -> bytes:
 
 
 def _recurrence(graph: Graph, lstm: nn.LSTM, embedded: str) -> list[str]:
-    """All layers of an LSTM over `embedded` (T, B, E): top states (T, B, H), then hidden and cell state (L, B, H)."""
-    parts = [graph.add_many("Split", [name], lstm.num_layers, axis=0) for name in ("hidden", "cell")]
-    states, last = embedded, []
-    for layer, (hidden, cell) in enumerate(zip(*parts, strict=True)):
-        four, *state = _layer(graph, lstm, layer, [states, hidden, cell])
-        states = graph.add("Squeeze", [four, graph.constant(np.array([1]))])  # (T, 1, B, H) -> (T, B, H)
-        last.append(state)
+    """All layers of an LSTM over `embedded` (T, B, E): top states (T, B, H), then hidden and cell state (L, B, H).
+
+    Of an LSTM that reads from both ends, which begins with a state of zeros, they are the sums over both directions.
+    """
+    states, read, last, before = embedded, "", [], [[""] * lstm.num_layers] * 2
+    if not lstm.bidirectional:
+        before = [graph.add_many("Split", [name], lstm.num_layers, axis=0) for name in ("hidden", "cell")]
+    for layer, state in enumerate(zip(*before, strict=True)):
+        ways = [f"l{layer}", f"l{layer}_reverse"][: 2 if lstm.bidirectional else 1]
+        weights = [[getattr(lstm, f"{kind}_{way}") for kind in LSTM_KINDS] for way in ways]
+        read, *after = graph.lstm(layer, weights, [states, *state], 3)  # (T, D, B, H), then twice (D, B, H)
+        if lstm.bidirectional:
+            states = graph.side_by_side(read, 2 * lstm.hidden_size)
+            after = [graph.add("ReduceSum", [name, graph.constant(np.array([0]))]) for name in after]
+        else:
+            states = graph.add("Squeeze", [read, graph.constant(np.array([1]))])
+        last.append(after)
+    if lstm.bidirectional:
+        states = graph.add("ReduceSum", [read, graph.constant(np.array([1]))], keepdims=0)
     return [states, *(graph.add("Concat", list(names), axis=0) for names in zip(*last, strict=True))]
-
-
-def _layer(graph: Graph, lstm: nn.LSTM, layer: int, inputs: list[str]) -> list[str]:
-    states, hidden, cell = inputs
-    weights = [gates(getattr(lstm, f"weight_{kind}_l{layer}")) for kind in ("ih", "hh")]  # (4H, E) and (4H, H)
-    bias = np.concatenate([gates(getattr(lstm, f"bias_{kind}_l{layer}")) for kind in ("ih", "hh")])  # (8H,)
-    bias_name = graph.weight(f"lstm_{layer}_bias", bias[None])
-    names = [f"lstm_{layer}_input", f"lstm_{layer}_recurrent"]
-    if graph.precision != "int8":
-        matrices = [graph.weight(name, weight[None]) for name, weight in zip(names, weights, strict=True)]
-        row = [states, *matrices, bias_name, "lengths", hidden, cell]
-        return graph.add_many("LSTM", row, 3, hidden_size=lstm.hidden_size)
-    codes, scales = zip(*(quantize(weight, axis=1) for weight in weights), strict=True)  # a scale a gate unit
-    zero = graph.constant(np.zeros((1, 4 * lstm.hidden_size), np.int8))
-    row = [states, *(graph.constant(code.T[None].copy()) for code in codes), bias_name, "lengths", hidden, cell, ""]
-    row += [name for scale in scales for name in (graph.constant(scale.T.copy()), zero)]
-    return graph.add_many("DynamicQuantizeLSTM", row, 3, hidden_size=lstm.hidden_size, domain="com.microsoft")
 
 
 def _attend(graph: Graph, model: Generator, top: str) -> str:

@@ -1,7 +1,7 @@
 """The parallel decoder's ONNX graph, written node by node from its weights (see docs/format.md).
 
-Its inputs are the fields of `units.UnitBatch`. Letters in shapes: T units, B segments, H LSTM units a direction, N
-distinct units, V tags of all tasks.
+Its inputs are the fields of `units.UnitBatch`. Letters in shapes: T units, B segments, H LSTM units a direction, D
+directions, N distinct units, V tags of all tasks.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto
 from torch import nn
 
-from bytespan.neural.graph import Array, Graph, Shapes, array, gates, quantize, serialize
+from bytespan.neural.graph import LSTM_KINDS, Array, Graph, Shapes, array, quantize, serialize
 from bytespan.neural.parallel import KERNEL, Parallel
 from bytespan.units import HASHES, PAD, WIDTH
 
@@ -24,9 +24,9 @@ def parallel_graph(model: Parallel, *, precision: str) -> bytes:
     config, graph = model.config, Graph(precision)
     states = _read_units(graph, model)  # (T, B, unit_width)
     for layer in range(config.layers):
-        states = _both_ways(graph, model, layer, states)  # (T, B, 2 H)
+        states = _recurrence(graph, model, layer, states)  # (T, B, D H)
         if layer == 0 and config.layers > 1:
-            states = graph.add("Concat", [states, _elsewhere(graph, states)], axis=2)  # (T, B, 4 H)
+            states = graph.add("Concat", [states, _elsewhere(graph, states)], axis=2)  # (T, B, 2 D H)
     graph.name_output("scores", _linear(graph, "output", model.output, states))
     inputs: Shapes = {
         "rows": (TensorProto.INT64, ["T", "B", HASHES]),
@@ -125,32 +125,16 @@ def _gelu(graph: Graph, states: str) -> str:
     return graph.add("Mul", [graph.add("Mul", [states, part]), graph.constant(np.array(0.5, np.float32))])
 
 
-def _both_ways(graph: Graph, model: Parallel, layer: int, states: str) -> str:
-    """(T, B, 2 H): what the two LSTMs of a layer read, from the start and from the end; zeros beyond the lengths."""
-    units, parameters = model.config.units, dict(model.named_parameters())
-    weights, recurrent, *biases = (
-        np.stack([gates(parameters[f"{way}.{layer}.{kind}_l0"]) for way in ("forwards", "backwards")])
-        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )  # (2, 4 H, inputs), (2, 4 H, H) and twice (2, 4 H)
-    bias = graph.weight(f"lstm_{layer}_bias", np.concatenate(biases, axis=1))
-    if graph.precision == "int8":
-        codes, scales = zip(*(quantize(weight, axis=2) for weight in (weights, recurrent)), strict=True)
-        zero = graph.constant(np.zeros((2, 4 * units), np.int8))
-        row = [states, *(graph.constant(code.transpose(0, 2, 1).copy()) for code in codes), bias, "lengths", "", "", ""]
-        row += [name for scale in scales for name in (graph.constant(scale[..., 0]), zero)]
-        found = graph.add(
-            "DynamicQuantizeLSTM", row, hidden_size=units, domain="com.microsoft", direction="bidirectional"
-        )
-    else:
-        names = (f"lstm_{layer}_input", f"lstm_{layer}_recurrent")
-        matrices = [graph.weight(name, weight) for name, weight in zip(names, (weights, recurrent), strict=True)]
-        found = graph.add("LSTM", [states, *matrices, bias, "lengths"], hidden_size=units, direction="bidirectional")
-    found = graph.add("Transpose", [found], perm=[0, 2, 1, 3])  # (T, 2, B, H) -> (T, B, 2, H)
-    return graph.add("Reshape", [found, graph.constant(np.array([0, 0, 2 * units]))])
+def _recurrence(graph: Graph, model: Parallel, layer: int, states: str) -> str:
+    """(T, B, D H): what the LSTMs of a layer read, from the start and from the end; zeros beyond the lengths."""
+    lstms = [ways[layer] for ways in (model.forwards, model.backwards) if len(ways)]
+    weights = [[getattr(lstm, f"{kind}_l0") for kind in LSTM_KINDS] for lstm in lstms]
+    (found,) = graph.lstm(layer, weights, [states, "", ""], 1)
+    return graph.side_by_side(found, len(lstms) * model.config.units)
 
 
 def _elsewhere(graph: Graph, states: str) -> str:
-    """(T, B, 2 H): of each unit the mean state of all units of its segment that are the same word.
+    """(T, B, D H): of each unit the mean state of all units of its segment that are the same word.
 
     The sums are a matrix product of W x T weights, W being the highest number of a word and 1.
     """
@@ -160,8 +144,8 @@ def _elsewhere(graph: Graph, states: str) -> str:
     numbers = graph.add("Unsqueeze", [graph.add("Range", [zero, count, one]), graph.constant(np.array([0, 2]))])
     same = graph.add("Equal", [numbers, graph.add("Unsqueeze", [words, one])])  # (B, W, T)
     same = graph.add("Cast", [same], to=TensorProto.FLOAT)
-    total = graph.add("MatMul", [same, graph.add("Transpose", [states], perm=[1, 0, 2])])  # (B, W, 2 H)
+    total = graph.add("MatMul", [same, graph.add("Transpose", [states], perm=[1, 0, 2])])  # (B, W, D H)
     mean = graph.add("Div", [total, graph.add("ReduceSum", [same, graph.constant(np.array([2]))], keepdims=1)])
     place = graph.add("Unsqueeze", [graph.add("Max", [words, zero]), two])  # (B, T, 1)
-    mean = graph.add("GatherND", [mean, place], batch_dims=1)  # (B, T, 2 H)
+    mean = graph.add("GatherND", [mean, place], batch_dims=1)  # (B, T, D H)
     return graph.add("Transpose", [mean], perm=[1, 0, 2])

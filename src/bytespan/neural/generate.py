@@ -20,7 +20,8 @@ INITIAL_RANGE = 0.08
 class Generator(nn.Module):
     """Bytes -> states -> `start, length, label ... STOP`.
 
-    By default encoder and decoder are the same LSTM, as in the paper; `config.separate` gives the decoder its own.
+    By default encoder and decoder are the same LSTM, as in the paper; `config.separate` gives the decoder its own. Of
+    an encoder that reads from both ends the decoder is told the sum of both directions' states.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
@@ -28,7 +29,7 @@ class Generator(nn.Module):
         self.config = config
         self.vocabulary = vocabulary
         self.embedding = nn.Embedding(vocabulary.input_size, config.embedding)
-        self.encoder = nn.LSTM(config.embedding, config.units, config.layers)
+        self.encoder = nn.LSTM(config.embedding, config.units, config.layers, bidirectional=config.directions == 2)
         self.decoder = nn.LSTM(config.embedding, config.units, config.layers) if config.separate else None
         self.query = nn.Linear(config.units, config.units, bias=False) if config.attention else None
         self.combine = nn.Linear(2 * config.units, config.units) if config.attention else None
@@ -97,11 +98,15 @@ class Generator(nn.Module):
     def _read(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         steps = embedded.shape[0]
         if bool((lengths == steps).all()):
-            states, state = self.encoder(embedded)
-            return states, state
-        packed = pack_padded_sequence(embedded, lengths.cpu(), enforce_sorted=False)
-        states, state = self.encoder(packed)
-        return pad_packed_sequence(states, total_length=steps)[0], state
+            states, (hidden, cell) = self.encoder(embedded)
+        else:
+            packed = pack_padded_sequence(embedded, lengths.cpu(), enforce_sorted=False)
+            read, (hidden, cell) = self.encoder(packed)
+            states = pad_packed_sequence(read, total_length=steps)[0]
+        directions = self.config.directions
+        states = states.unflatten(2, (directions, -1)).sum(dim=2)  # (K, B, H)
+        hidden, cell = (part.unflatten(0, (-1, directions)).sum(dim=1) for part in (hidden, cell))  # (L, B, H)
+        return states, (hidden, cell)
 
     def _attend(self, decoded: Tensor, encoded: Tensor, lengths: Tensor) -> Tensor:
         """Each decoder state, joined with the encoder states it looks at if there is attention (Luong et al. 2015)."""

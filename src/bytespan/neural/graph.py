@@ -13,6 +13,9 @@ PRECISIONS = ("fp32", "fp16", "int8")
 """fp32: the weights as trained. fp16: weights rounded to 16 bits on disk, 32-bit arithmetic. int8: large matrices
 rounded to 8 bits, a scale a column, and 8-bit matrix products where they are faster; the rest as fp16."""
 
+LSTM_KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""The weights of an LSTM layer in one direction, by torch's names."""
+
 OPSET = 17
 IR_VERSION = 8
 Array = NDArray[Any]
@@ -52,6 +55,36 @@ class Graph:
             return self.prefix + name
         self.initializers.append(numpy_helper.from_array(values.astype(np.float16), f"{self.prefix}{name}_fp16"))
         return self.add("Cast", [f"{self.prefix}{name}_fp16"], to=TensorProto.FLOAT)
+
+    def lstm(
+        self, layer: int, weights: Sequence[Sequence[torch.Tensor]], inputs: Sequence[str], outputs: int
+    ) -> list[str]:
+        """A layer that reads in D directions as far as `lengths`; of its states (T, D, B, H), the last ones and cells.
+
+        weights: the LSTM_KINDS of each direction. inputs: what it reads (T, B, width), and states before, "" for zeros.
+        """
+        entry, recurrent, *biases = (np.stack([gates(way[kind]) for way in weights]) for kind in range(4))
+        units = recurrent.shape[2]  # (D, 4 H, width), (D, 4 H, H) and twice (D, 4 H)
+        direction = "bidirectional" if len(weights) == 2 else "forward"
+        bias = self.weight(f"lstm_{layer}_bias", np.concatenate(biases, axis=1))
+        read, *before = inputs
+        if self.precision != "int8":
+            names = (f"lstm_{layer}_input", f"lstm_{layer}_recurrent")
+            matrices = [self.weight(name, values) for name, values in zip(names, (entry, recurrent), strict=True)]
+            row = [read, *matrices, bias, "lengths", *before]
+            return self.add_many("LSTM", row, outputs, hidden_size=units, direction=direction)
+        codes, scales = zip(*(quantize(values, axis=2) for values in (entry, recurrent)), strict=True)
+        zero = self.constant(np.zeros((len(weights), 4 * units), np.int8))
+        row = [read, *(self.constant(code.transpose(0, 2, 1).copy()) for code in codes), bias, "lengths", *before, ""]
+        row += [name for scale in scales for name in (self.constant(scale[..., 0]), zero)]
+        return self.add_many(
+            "DynamicQuantizeLSTM", row, outputs, domain="com.microsoft", hidden_size=units, direction=direction
+        )
+
+    def side_by_side(self, states: str, width: int) -> str:
+        """(T, B, width): the states (T, D, B, H) of all directions of a layer in a row."""
+        moved = self.add("Transpose", [states], perm=[0, 2, 1, 3])
+        return self.add("Reshape", [moved, self.constant(np.array([0, 0, width]))])
 
     def name_output(self, name: str, value: str) -> None:
         """Give a tensor the name under which the graph hands it out."""

@@ -21,7 +21,9 @@ def generator_weights(graph: StoredGraph) -> dict[str, Array]:
             lstms = {"encoder": branches["else_branch"], "decoder": branches["then_branch"]}
     for name, part in lstms.items():
         for layer, kinds in enumerate(part.lstm_weights()):
-            weights |= {f"{name}.{kind}_l{layer}": values[0] for kind, values in kinds.items()}
+            for kind, values in kinds.items():
+                ways = zip((f"l{layer}", f"l{layer}_reverse"), values, strict=False)
+                weights |= {f"{name}.{kind}_{way}": value for way, value in ways}
     return weights
 
 

@@ -10,6 +10,8 @@ from bytespan.neural.graph import Array
 from bytespan.neural.parallel import KERNEL
 from bytespan.neural.stored_graph import StoredGraph
 
+WAYS = ("forwards", "backwards")
+
 
 def parallel_weights(graph: StoredGraph, config: ModelConfig) -> dict[str, Array]:
     """The weights by the names of `Parallel.state_dict`; LookupError or ValueError in a graph of another layout."""
@@ -27,9 +29,8 @@ def parallel_weights(graph: StoredGraph, config: ModelConfig) -> dict[str, Array
     for name in ("input", "output"):
         weights |= _linear(graph, name)
     for layer, kinds in enumerate(graph.lstm_weights()):
-        for kind, (forwards, backwards) in kinds.items():
-            weights[f"forwards.{layer}.{kind}_l0"] = forwards
-            weights[f"backwards.{layer}.{kind}_l0"] = backwards
+        for kind, values in kinds.items():
+            weights |= {f"{way}.{layer}.{kind}_l0": value for way, value in zip(WAYS, values, strict=False)}
     return weights
 
 

@@ -3,9 +3,9 @@
 Of a unit the model reads its bytes (a convolution and the largest value over them), rows of a table of hashed n-grams,
 and what stands before it. Two or more bidirectional LSTM layers read the units; between the first and the second every
 unit is also told the mean state of all units of the segment that are the same word, so that a name that one place makes
-plain is known in another.
+plain is known in another. For comparison, the LSTMs may read from the start alone.
 
-Letters in shapes: T units, B segments, H LSTM units a direction, V tags of all tasks.
+Letters in shapes: T units, B segments, H LSTM units a direction, D directions, V tags of all tasks.
 """
 
 from collections.abc import Mapping
@@ -38,11 +38,13 @@ class Parallel(nn.Module):
         self.gaps = nn.Embedding(GAPS, GAP_WIDTH)
         self.convolution = nn.Linear(KERNEL * config.embedding, config.kernels)
         self.input = nn.Linear(HASHES * config.table_width + config.kernels + GAP_WIDTH, config.unit_width)
-        widths = [config.unit_width, *(2 * config.units * (2 if i == 0 else 1) for i in range(config.layers - 1))]
+        read = config.directions * config.units
+        widths = [config.unit_width, *(read * (2 if i == 0 else 1) for i in range(config.layers - 1))]
         self.forwards, self.backwards = (
-            nn.ModuleList(nn.LSTM(width, config.units) for width in widths) for _ in range(2)
+            nn.ModuleList(nn.LSTM(width, config.units) for width in widths if is_read)
+            for is_read in (True, config.directions == 2)
         )
-        self.output = nn.Linear(2 * config.units, self.tags.size)
+        self.output = nn.Linear(read, self.tags.size)
 
     def initialize(self, rng: torch.Generator) -> None:
         """Draw all weights afresh: orthogonal recurrent matrices, Glorot input matrices, forget gates open."""
@@ -85,13 +87,15 @@ class Parallel(nn.Module):
         states = drop(nn.functional.gelu(self.input(drop(torch.cat(told, dim=2)))))
         backward = _backward_order(lengths, len(rows))  # (T, B)
         same = _same_words(words)  # (B, T, T)
-        for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
-            from_start, _ = ahead(states)
-            from_end, _ = back(_reorder(states, backward))
-            states = torch.cat([from_start, _reorder(from_end, backward)], dim=2)  # (T, B, 2 H)
+        for layer, ahead in enumerate(self.forwards):
+            read = [ahead(states)[0]]
+            if self.config.directions == 2:
+                from_end, _ = self.backwards[layer](_reorder(states, backward))
+                read.append(_reorder(from_end, backward))
+            states = torch.cat(read, dim=2)  # (T, B, D H)
             if layer == 0 and self.config.layers > 1:
                 elsewhere = torch.bmm(same.to(states.dtype), states.transpose(0, 1)).transpose(0, 1)
-                states = torch.cat([states, elsewhere], dim=2)  # (T, B, 4 H)
+                states = torch.cat([states, elsewhere], dim=2)  # (T, B, 2 D H)
             states = drop(states)
         scores: Tensor = self.output(states)
         return scores

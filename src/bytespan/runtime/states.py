@@ -20,9 +20,8 @@ from bytespan.lattice import unit_windows
 from bytespan.package import Package
 from bytespan.runtime.batching import open_model
 from bytespan.runtime.session import Arrays, Session
-from bytespan.segments import kept_ends, segment_starts
 from bytespan.units import collate_units, cut_units
-from bytespan.vocabulary import feed_bytes
+from bytespan.windows import Windows
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -49,7 +48,7 @@ class StateReader:
     def __init__(self, package: Package, *, threads: int | None = None) -> None:
         """Raise ModelError if the graph is not one of docs/format.md, MissingExtra without the package onnx."""
         open_model(package, threads=1)
-        self._config = package.config
+        self._config, self._stop = package.config, package.vocabulary.fed_stop
         graph, self._wanted = _open_graph(package)
         self._session = Session(graph, source=str(package.path), threads=threads)
         edges = np.cumsum([0, *_widths(package.config)]).tolist()
@@ -71,7 +70,7 @@ class StateReader:
         """Layer and number of a cell; of two directions the one that reads from the end has an arrow to the left."""
         layer, cells = next((layer, cells) for layer, cells in self.layers.items() if cell < cells.stop)
         number = cell - cells.start
-        if layer == "input" or self.reads_bytes:
+        if layer == "input" or self._config.directions == 1:
             return f"{layer}, cell {number}"
         arrow = "→" if number < self._config.units else "←"
         return f"{layer}{arrow}, cell {number % self._config.units}"
@@ -96,27 +95,25 @@ class StateReader:
         return np.concatenate([np.zeros((0, self.cells), np.float32), *parts])
 
     def _behind_bytes(self, data: bytes) -> Floats:
-        length = self._config.segment_length
-        starts = segment_starts(len(data), length=length)
-        if not len(starts):
+        windows = Windows([data], self._config.segment_length, carried=self._config.carried_bytes)
+        rows = np.arange(len(windows.start))
+        if not len(rows):
             return np.zeros((0, self.cells), np.float32)
-        symbols = feed_bytes(data)[np.arange(min(len(data), length))[:, None] + starts]  # (T, B)
-        state = np.zeros((self._config.layers, len(starts), self._config.units), np.float32)
+        state = np.zeros((self._config.layers, len(rows), self._config.units), np.float32)
         feeds: Arrays = {
-            "symbols": symbols,
-            "lengths": np.full(len(starts), len(symbols), np.int32),
+            "symbols": np.ascontiguousarray(windows.inputs(rows, stop=self._stop).T),  # (T, B)
+            "lengths": windows.read_lengths.astype(np.int32),
             "hidden": state,
             "cell": state,
         }
         if self._config.separate:
             feeds["decoding"] = np.array(False)
         if self._config.attention:  # which only writing looks at
-            feeds |= {"memory": state[:1], "memory_lengths": np.ones(len(starts), np.int64)}
+            feeds |= {"memory": state[:1], "memory_lengths": np.ones(len(rows), np.int64)}
         values = self._run(feeds)
-        places = zip(starts, *kept_ends(starts, size=len(data), length=length), strict=True)
-        return np.concatenate(
-            [values[low - 1 - start : high - 1 - start, b] for b, (start, low, high) in enumerate(places)]
-        )
+        before = windows.read_lengths - windows.lengths - 1
+        places = zip((before + windows.low).tolist(), (before + windows.high).tolist(), strict=True)
+        return np.concatenate([values[low:high, b] for b, (low, high) in enumerate(places)])
 
     def _run(self, feeds: Arrays) -> Floats:
         """(T, B, C)."""
@@ -127,9 +124,8 @@ class StateReader:
 
 
 def _widths(config: ModelConfig) -> list[int]:
-    if config.decoder == "parallel":
-        return [config.unit_width, *([2 * config.units] * config.layers)]
-    return [config.embedding, *([config.units] * config.layers)]
+    given = config.unit_width if config.decoder == "parallel" else config.embedding
+    return [given, *([config.directions * config.units] * config.layers)]
 
 
 def _open_graph(package: Package) -> tuple[bytes, list[str]]:
