@@ -186,3 +186,10 @@ def draw_layers(path: Path, results: Mapping[str, dict[str, Any]]) -> None:
 
 def _capitalized(text: str) -> str:
     return text[0].upper() + text[1:]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `answer` takes."""
+    parser.add_argument("--model", choices=MODELS, help="(default: all)")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--threads", type=int, default=1)
