@@ -77,12 +77,14 @@ def test_recipe_is_read_from_toml(tmp_path: Path) -> None:
         name = "de"
         train = ["ner/de/train.conll"]
         dev = ["ner/de/dev.conll"]
+        teachers = ["runs/de/model"]
         """,
     )
     recipe = read_recipe(path)
     assert recipe.model == replace(PRESETS["tiny"], units=32)
     assert recipe.train == TrainConfig(steps=50, learning_rate=1.0)
-    assert recipe.corpora == (CorpusConfig(("ner/de/train.conll",), ("ner/de/dev.conll",), "de"),)
+    files = ("ner/de/train.conll",), ("ner/de/dev.conll",)
+    assert recipe.corpora == (CorpusConfig(*files, "de", teachers=("runs/de/model",)),)
 
 
 def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
@@ -112,6 +114,8 @@ def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
         ("[train]\ndropout = 1.0", "train.dropout must be in 0..1, below 1, got 1.0"),
         ("[train]\nlearning_rate = nan", "train.learning_rate must be above 0, got nan"),
         ("[train]\noptimizer = 'adam'", "train.optimizer must be one of adamw, sgd, got 'adam'"),
+        ("[train]\ngold_weight = 1.1", "train.gold_weight must be in 0..1, got 1.1"),
+        ("[[corpus]]\nteachers = 'model'", "corpus.teachers must be tuple"),
         ("[train]\nfirst_length = 0", "train.first_length must be at least 1, got 0"),
         ("[train]\nhalve_every = 0", "train.halve_every must be at least 1, got 0"),
         ("[train]\nwarmup_steps = -1", "train.warmup_steps must be at least 0, got -1"),

@@ -1,7 +1,8 @@
 """Settings of a model, a training and a recipe: frozen, flat, checked before any data is read.
 
 A recipe is a TOML file with the tables `[model]`, `[train]` and one `[[corpus]]` a folder or file; relative paths count
-from `--data`. The same values are written as JSON into checkpoints and packages.
+from `--data`, those of models from the working directory. The same values are written as JSON into checkpoints and
+packages.
 """
 
 import difflib

@@ -92,3 +92,22 @@ def test_a_choice_of_corpora_leaves_the_others_of_the_recipe_unread(run: Run, tm
     assert (ended.returncode, ended.stderr) == (
         1, "bytespan: --corpus three: no corpus of that name; known are one, two\n"
     )  # fmt: skip
+
+
+def test_a_model_is_taught_by_others(run: Run, tmp_path: Path, tiny_parallel_package: Path, tiny_package: Path) -> None:
+    (tmp_path / "gold.conll").write_text(ANNOTATED, encoding="utf-8")
+    command = ("train", "--train", "gold.conll", "--output", "run", *SETTINGS, "--teacher", tiny_parallel_package)
+    ended = run(*command)
+    assert ended.returncode == 0, ended.stderr
+    assert "the teachers read 0.0 MB of training text first" in ended.stderr
+    assert f"what the model {tiny_parallel_package} says of them" in run("info", "run/model", "--card").stdout
+    ended = run(*command, "--set", "train.steps=5", "--teacher", tiny_package)
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
+        1,
+        "bytespan: run: its run has other teachers: give each corpus the same or choose another --output",
+    )
+    ended = run("train", "--train", "gold.conll", "--output", "other", "--teacher", tiny_package)
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
+        1,
+        f"bytespan: {tiny_package}: a generator, where only a parallel decoder will do: give another model",
+    )

@@ -14,6 +14,7 @@ from bytespan.neural.losses import parallel_losses
 from bytespan.neural.parallel import summed_loss
 from bytespan.neural.unit_batches import TaggedBatch, UnitSampler
 from bytespan.spans import Document, Span
+from bytespan.teaching import Lesson
 from bytespan.vocabulary import Vocabulary
 from networks import random_parallel
 from neural import corpus
@@ -26,23 +27,45 @@ TRAIN = TrainConfig(batch_size=6, dropout=0.3, byte_dropout=0.2)
 
 @pytest.fixture(scope="module")
 def mixed_batch() -> TaggedBatch:
-    """Segments of corpora that annotate different tasks and labels."""
+    """Segments of corpora that annotate different tasks and labels, one of them taught."""
     people = [Document(b"Ana saw Rom. Bo too.", {"entities": [Span(0, 3, "PER"), Span(13, 15, "PER")]})]
     words = [Document(b"Ulm is far", {"tokens": [Span(0, 3, "PROPN"), Span(4, 6, "VERB")]})]
     members = annotate(people) + annotate(words) + annotate(corpus.documents())
-    batch = UnitSampler(members, Vocabulary(20, corpus.LABELS), MODEL, replace(TRAIN, balance=0.9)).batch(0)
-    assert batch.free is not None
-    assert any((tags == IGNORED).all(axis=0).any() for tags in batch.gold.values())
-    return batch
+    lesson = Lesson(np.tile([[1, 0, 4]], (4, 1)), np.tile([[0.7, 0.2, 0.1]], (4, 1)), frozenset({"PER"}))
+    lessons = [{"entities": lesson} if i % 2 else {} for i in range(len(members))]
+    lessons[:2] = {}, {}
+    settings = replace(TRAIN, balance=0.7)
+    sampler = UnitSampler(members, Vocabulary(20, corpus.LABELS), MODEL, settings, lessons)
+    return next(batch for batch in map(sampler.batch, range(99)) if is_mixed(batch))
 
 
-def slow_loss(scores: torch.Tensor, gold: list[int], free: list[list[bool]], unmarked_weight: float = 0.0) -> float:
-    """Unit by unit, in plain probabilities."""
+def is_mixed(batch: TaggedBatch) -> bool:
+    """Whether it has unannotated tasks and labels, and units of a task that are taught and others that are not."""
+    unannotated = any((tags == IGNORED).all(axis=0).any() for tags in batch.gold.values())
+    taught = sum(int((found.shares[..., 0] > 0).sum()) for found in batch.taught.values())
+    return batch.free is not None and unannotated and 0 < taught < int((batch.gold["entities"] != IGNORED).sum())
+
+
+def slow_loss(
+    scores: torch.Tensor,
+    gold: list[int],
+    free: list[list[bool]],
+    unmarked_weight: float = 0.0,
+    taught: list[dict[int, float]] | None = None,
+    gold_weight: float = 0.0,
+) -> float:
+    """Unit by unit, in plain probabilities; taught: tag -> probability, of units that are not taught nothing."""
     total = 0.0
-    for row, tag, unknown in zip(scores.double().softmax(dim=1).tolist(), gold, free, strict=True):
+    for i, (row, tag, unknown) in enumerate(zip(scores.double().softmax(dim=1).tolist(), gold, free, strict=True)):
+        target = dict.fromkeys(range(len(row)), 0.0)
+        if taught and taught[i]:
+            target |= {told: (1 - gold_weight) * share for told, share in taught[i].items()}
         if tag != IGNORED:
-            right = [p for i, p in enumerate(row) if i == tag or (tag == 0 and unknown[i])]
-            total -= float((1 - unmarked_weight) * np.log(sum(right)) + unmarked_weight * np.log(row[tag]))
+            target[tag] += 1 - sum(target.values())
+            for wanted, share in target.items():
+                right = [p for j, p in enumerate(row) if j == wanted or (wanted == 0 and unknown[j])]
+                loss = (1 - unmarked_weight) * np.log(sum(right)) + unmarked_weight * np.log(row[wanted])
+                total -= float(share * loss)
     return total
 
 
@@ -57,6 +80,16 @@ def test_loss_is_that_of_the_slow_reference() -> None:
         for weight in (0.0, 0.1, 1.0):
             found = summed_loss(scores, torch.from_numpy(gold), torch.from_numpy(free), unmarked_weight=weight)
             assert float(found) == pytest.approx(slow_loss(scores, gold.tolist(), free.tolist(), weight))
+        told = np.argsort(rng.random(scores.shape))[:, :3]
+        shares = rng.dirichlet([1, 1, 1], units) * (rng.random((units, 1)) < 0.7)
+        taught = [dict(zip(tags, row, strict=True)) if any(row) else {} for tags, row in zip(told, shares, strict=True)]
+        for gold_weight in (0.0, 0.3, 1.0):
+            tensors = [torch.from_numpy(array) for array in (gold, free, told, shares)]
+            found = summed_loss(
+                scores, *tensors[:2], (tensors[2], tensors[3]), unmarked_weight=0.1, gold_weight=gold_weight
+            )
+            expected = slow_loss(scores, gold.tolist(), free.tolist(), 0.1, taught, gold_weight)
+            assert float(found) == pytest.approx(expected)
         plain = summed_loss(scores, torch.from_numpy(gold), None)
         assert float(plain) == pytest.approx(slow_loss(scores, gold.tolist(), [[False] * scores.shape[1]] * units))
 
@@ -107,7 +140,13 @@ def test_loss_of_a_batch_is_the_mean_over_its_units(mixed_batch: TaggedBatch) ->
         columns = model.tags.columns[task]
         for column in range(gold.shape[1]):
             free = [batch.free[column, columns].tolist()] * len(gold)
-            total += slow_loss(scores[:, column, columns], gold[:, column].tolist(), free)
+            taught = [{}] * len(gold)
+            if task == "entities":
+                is_taught = batch.taught[task].shares[:, column, 0] > 0
+                taught = [{1: 0.7, 0: 0.2, 4: 0.1} if one else {} for one in is_taught]
+            total += slow_loss(
+                scores[:, column, columns], gold[:, column].tolist(), free, taught=taught, gold_weight=TRAIN.gold_weight
+            )
     assert float(found) == pytest.approx(total / batch.lengths.sum(), rel=1e-5)
     assert float(auxiliary) == 0
 

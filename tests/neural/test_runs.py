@@ -8,18 +8,22 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bytespan.config import PRESETS, CorpusConfig, ModelConfig, Recipe, TrainConfig
 from bytespan.corpora.writing import write_documents
-from bytespan.errors import ConfigError
+from bytespan.errors import ConfigError, LabelError
 from bytespan.neural.checkpoint import load_model
 from bytespan.neural.curves import STEP_COLUMNS, draw_curves, read_rows
 from bytespan.neural.runs import development_files, export_run, read_corpora, run_training
 from bytespan.package import read_package
+from bytespan.runtime.parallel import open_parallel
+from bytespan.spans import Document, Span
 from bytespan.tagger import load
+from bytespan.teaching import ask_teachers
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)
@@ -187,3 +191,81 @@ def test_spans_that_the_parallel_decoder_cannot_find_are_told_of(data: Path, cap
     corpora = (CorpusConfig(train=(str(data / "inside.jsonl"),)),)
     list(run_training(Recipe(model, replace(TRAIN, steps=1), corpora), data / "run", data=Path()))
     assert "1 units are not trained on: their spans begin or end inside a word" in caplog.text
+
+
+TEACH = partial(ask_teachers, open_teacher=partial(open_parallel, threads=1))
+PUPIL = ModelConfig(
+    "parallel", segment_length=100, layers=2, units=24, embedding=8, table_rows=512, table_width=8, kernels=8,
+    unit_width=24,
+)  # fmt: skip
+LEARNING = TrainConfig(
+    steps=150, batch_size=8, learning_rate=1.5e-2, warmup_steps=5, clip_norm=1, dropout=0, byte_dropout=0,
+    unit_dropout=0, hash_dropout=0, short_fraction=0, gold_weight=0, checkpoint_every=5,
+)  # fmt: skip
+WRONG = {"LOC": "PER", "PER": "LOC"}
+
+
+@pytest.fixture
+def taught(data: Path, tiny_documents: list[Document], tiny_parallel_package: Path) -> Recipe:
+    """A training on names of the wrong kinds, with a teacher who knows better."""
+    members = [
+        Document(d.data, {"entities": [Span(s.start, s.end, WRONG[s.label]) for s in d.spans["entities"]]})
+        for d in tiny_documents
+    ]
+    with (data / "wrong.jsonl").open("wb") as stream:
+        write_documents(members, stream, format="jsonl")
+    wrong = CorpusConfig(train=(str(data / "wrong.jsonl"),), teachers=(str(tiny_parallel_package),))
+    return Recipe(PUPIL, LEARNING, (wrong,))
+
+
+def test_model_that_is_not_held_to_gold_tags_says_what_its_teacher_says(
+    data: Path, taught: Recipe, tiny_documents: list[Document], tiny_parallel_package: Path
+) -> None:
+    losses = [record.loss for record in run_training(taught, data / "run", data=Path(), teach=TEACH)]
+    package = export_run(data / "run", taught)
+    found = list(load(package).pipe(tiny_documents))
+    gold = [[(entity.text, entity.label) for entity in document.entities] for document in tiny_documents]
+    assert [[(entity.text, entity.label) for entity in document.entities] for document in found] == gold
+    assert losses[-1] < 0.1
+    assert read_package(package).provenance.training_data == (
+        str(data / "wrong.jsonl"), f"what the model {tiny_parallel_package} says of them",
+    )  # fmt: skip
+
+
+def test_taught_run_that_was_stopped_goes_on_with_the_same_losses(data: Path, taught: Recipe) -> None:
+    settings = replace(LEARNING, steps=12, dropout=0.1, byte_dropout=0.1, gold_weight=0.3, decay_steps=0)
+    wanted = replace(taught, train=settings)
+    list(run_training(wanted, data / "straight", data=Path(), teach=TEACH))
+    for _ in zip(range(7), run_training(wanted, data / "stopped", data=Path(), teach=TEACH), strict=False):
+        pass
+    list(run_training(wanted, data / "stopped", data=Path(), teach=TEACH))
+    assert losses(data / "stopped") == losses(data / "straight")
+    weights = [(data / run / "last" / "weights.safetensors").read_bytes() for run in ("stopped", "straight")]
+    assert weights[0] == weights[1]
+
+
+def test_taught_run_goes_on_with_its_teachers_only(data: Path, taught: Recipe) -> None:
+    short = replace(taught, train=replace(LEARNING, steps=2))
+    untaught = replace(short, corpora=(replace(short.corpora[0], teachers=()),))
+    list(run_training(short, data / "run", data=Path(), teach=TEACH))
+    list(run_training(untaught, data / "alone", data=Path()))
+    for other, run in ((untaught, "run"), (short, "alone")):
+        with pytest.raises(ConfigError, match="its run has other teachers: give each corpus the same"):
+            next(run_training(other, data / run, data=Path(), teach=TEACH))
+
+
+def test_run_that_a_teacher_kept_from_its_first_step_may_begin_with_another(data: Path, taught: Recipe) -> None:
+    (data / "people.jsonl").write_text('{"text": "Ana", "label": [[0, 3, "PER"]]}\n')
+    people = replace(taught.corpora[0], train=(str(data / "people.jsonl"),))
+    wanted = replace(taught, train=replace(LEARNING, steps=1), corpora=(people,))
+    with pytest.raises(LabelError, match="teaches the entities labels LOC, which no training corpus has"):
+        next(run_training(wanted, data / "run", data=Path(), teach=TEACH))
+    untaught = replace(wanted, corpora=(replace(people, teachers=()),))
+    assert len(list(run_training(untaught, data / "run", data=Path()))) == 1
+
+
+def test_teachers_need_a_parallel_decoder_and_somebody_who_asks_them(data: Path, taught: Recipe) -> None:
+    with pytest.raises(ConfigError, match="a generator cannot learn from teachers"):
+        next(run_training(replace(taught, model=MODEL), data / "run", data=Path(), teach=TEACH))
+    with pytest.raises(ConfigError, match="give run_training a `teach`"):
+        next(run_training(taught, data / "run", data=Path()))

@@ -10,6 +10,7 @@ from bytespan.corpora.annotated import Annotated, annotate
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.neural.unit_batches import STEPS_MULTIPLE, TaggedBatch, UnitSampler
 from bytespan.spans import Document, Span
+from bytespan.teaching import KEPT, Lesson
 from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SUFFIXES, WHOLE, WIDTH, cut_units
 from bytespan.vocabulary import DROP, Vocabulary
 from neural import corpus
@@ -34,6 +35,7 @@ def unannotated(data: bytes) -> list[Annotated]:
 
 def arrays(batch: TaggedBatch) -> list[np.ndarray]:
     units = batch.units
+    taught = [array for found in batch.taught.values() for array in (found.tags, found.shares)]
     free = [] if batch.free is None else [batch.free]
     found = [
         units.rows,
@@ -43,6 +45,7 @@ def arrays(batch: TaggedBatch) -> list[np.ndarray]:
         units.lengths,
         batch.shown,
         *batch.gold.values(),
+        *taught,
         *free,
     ]
     return [np.asarray(item) for item in found]
@@ -73,6 +76,58 @@ def test_segments_are_units_of_a_document_with_their_gold_tags() -> None:
         assert len(batch.units.gaps) % STEPS_MULTIPLE == 0
         assert batch.shown.all()
         assert batch.free is None
+
+
+def counted_lessons(members: list[Annotated]) -> list[dict[str, Lesson]]:
+    """Lessons in which each unit's likeliest tag tells which unit of its document it is."""
+    lessons = []
+    for member in members:
+        units = len(cut_units(member.document.data))
+        tags = np.stack([np.arange(units), np.arange(units) + 1], axis=1)
+        lessons.append({"entities": Lesson(tags, np.tile([[0.75, 0.25]], (units, 1)), frozenset({"PER"}))})
+    return lessons
+
+
+def test_lessons_go_with_their_units_and_leave_what_is_not_taught_empty() -> None:
+    taught, others = annotate(corpus.documents()), unannotated(b"Ulm Rom Ana " * 20)
+    lessons = [*counted_lessons(taught), {}]
+    sampler = UnitSampler(taught + others, VOCABULARY, MODEL, replace(TRAIN, balance=0.5), lessons)
+    place_of: dict[int, set[int]] = {}
+    for member in taught:
+        for place, row in enumerate((cut_units(member.document.data).hashes[:, 0] % MODEL.table_rows).tolist()):
+            place_of.setdefault(row, set()).add(place)
+    kinds = set()
+    for step in range(5):
+        batch = sampler.batch(step)
+        if not batch.taught:
+            continue
+        assert set(batch.taught) == {"entities"}
+        tags, shares = batch.taught["entities"].tags, batch.taught["entities"].shares
+        assert tags.shape == shares.shape == (*batch.units.gaps.shape, KEPT)
+        for column, length in enumerate(batch.lengths.tolist()):
+            is_taught = bool((batch.gold["tokens"][:length, column] != IGNORED).any())
+            kinds.add(is_taught)
+            assert (shares[:length, column, 0] == (0.75 if is_taught else 0)).all()
+            assert not shares[length:, column].any()
+            assert not shares[:, column, 2:].any()
+            if is_taught:
+                rows = batch.units.rows[:length, column, 0].tolist()
+                assert all(tag in place_of[row] for tag, row in zip(tags[:length, column, 0], rows, strict=True))
+                assert (np.diff(tags[:length, column, 0]) == 1).all()
+    assert kinds == {True, False}
+
+
+def test_labels_that_teachers_know_are_not_free() -> None:
+    members = annotate([Document(b"Bo saw Ulm.", {"entities": [Span(7, 10, "LOC")]})])
+    taught = UnitSampler(members, VOCABULARY, MODEL, TRAIN, counted_lessons(members)).batch(0)
+    alone = UnitSampler(members, VOCABULARY, MODEL, TRAIN).batch(0)
+    assert taught.free is None
+    assert alone.free is not None
+
+
+def test_lessons_must_be_as_many_as_documents() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        UnitSampler(annotate(corpus.documents()), VOCABULARY, MODEL, TRAIN, [{}])
 
 
 def test_segments_are_as_long_as_they_may_be() -> None:
@@ -122,7 +177,9 @@ def test_same_step_gives_the_same_batch_whatever_was_drawn_before() -> None:
 
 
 def test_rows_of_a_batch_are_its_segments() -> None:
-    batch = make_sampler(byte_dropout=0.3).batch(0)
+    members = annotate(corpus.documents())
+    batch = UnitSampler(members, VOCABULARY, MODEL, replace(TRAIN, byte_dropout=0.3), counted_lessons(members)).batch(0)
+    assert len(arrays(batch)) == 10
     halves = [batch.rows(slice(0, 3)), batch.rows(slice(3, 8))]
     for whole, *parts in zip(arrays(batch), *map(arrays, halves), strict=True):
         assert np.array_equal(np.concatenate(parts, axis=min(whole.ndim - 1, 1)), whole)

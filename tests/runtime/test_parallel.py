@@ -8,10 +8,10 @@ import pytest
 
 import bytespan
 import bytespan.parallel
-from bytespan import ConfigError, Tagger
+from bytespan import ConfigError, ModelError, Tagger
 from bytespan.package import read_package
 from bytespan.parallel import predict_by_units
-from bytespan.runtime.parallel import OnnxParallel
+from bytespan.runtime.parallel import OnnxParallel, open_parallel
 from bytespan.spans import Document
 from bytespan.units import collate_units, cut_units
 
@@ -34,6 +34,13 @@ def test_scores_have_a_column_a_tag(model: OnnxParallel) -> None:
     assert scores.shape == (3, 2, model.tags.size)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
+
+
+def test_only_a_parallel_decoder_is_opened_as_one(tiny_parallel_package: Path, tiny_package: Path) -> None:
+    labels = read_package(tiny_parallel_package).labels
+    assert open_parallel(tiny_parallel_package, threads=1).tags.labels == labels
+    with pytest.raises(ModelError, match="tiny: a generator, where only a parallel decoder will do: give another"):
+        open_parallel(tiny_package)
 
 
 def test_company_does_not_change_what_is_found(model: OnnxParallel, tiny_documents: list[Document]) -> None:

@@ -96,6 +96,9 @@ def train(
     and, at the end, curves.png and the package to tag with (model). Killed at any moment, the same command goes on with
     the same losses. For several processes start it with torchrun.
 
+    With teachers, models that tag the same tasks, a parallel decoder learns what they hold probable on the mean, and a
+    tenth of the file's own tags (train.gold_weight): one model learns what several know.
+
     Example: bytespan train --train train.conll --dev dev.conll --output runs/mine
     """
     import_extra("torch", extra="train", purpose="bytespan train")
@@ -135,6 +138,7 @@ def _teach(
     if progress is None:
         return lessons
     sizes = [len(member.document.data) * len(member.teachers) for member in members]
+    logger.info("the teachers read %.1f MB of training text first", sum(sizes) / 1e6)
     return progress.track("kB read by the teachers", lessons, sizes)
 
 
