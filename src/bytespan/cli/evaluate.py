@@ -132,7 +132,7 @@ def _evaluate_file(
     keep: set[str] | None,
     wanted: dict[str, Any],
 ) -> list[Report]:
-    from bytespan.cli.output import with_progress
+    from bytespan.cli.progress import with_progress
     from bytespan.cli.report import Report
     from bytespan.errors import LabelError
     from bytespan.evaluation import Scores, list_errors, score_document

@@ -124,7 +124,7 @@ def _measure(
     model: Model, checkpoint: Path, dev_files: list[str] | None, precision: str, threads: int | None
 ) -> list[Price]:
     """Prices on the files that were given, else on those of the run, if they are still there."""
-    from bytespan.cli.output import with_progress
+    from bytespan.cli.progress import with_progress
     from bytespan.neural.runs import development_files
     from bytespan.price import measure_prices
 

@@ -71,7 +71,8 @@ def inspect(
 
     Example: bytespan inspect model en=en-dev.conllu de=de-dev.conllu --output cells
     """
-    from bytespan.cli.output import result_file, with_progress, writing
+    from bytespan.cli.output import result_file, writing
+    from bytespan.cli.progress import with_progress
     from bytespan.corpora.jsonlines import json_line
     from bytespan.corpora.lines import Skipped, stop
     from bytespan.package import read_package

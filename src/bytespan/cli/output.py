@@ -2,14 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from bytespan.errors import BytespanError, OutputError
-
-Item = TypeVar("Item")
 
 STANDARD_OUTPUT = "-"
 
@@ -37,17 +35,6 @@ class Results:
         """Hand everything that was written to the reader."""
         with writing("standard output"):
             sys.stdout.buffer.flush()
-
-
-def with_progress(items: Iterable[Item], description: str = "tagging", *, total: int | None = None) -> Iterator[Item]:
-    """The items as they come, with a bar on standard error if that is a terminal; `total` if they have no length."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(items, total=total, description=description, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

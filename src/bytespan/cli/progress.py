@@ -1,4 +1,4 @@
-"""How far a training is, on standard error."""
+"""How far a command is, on standard error."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ if TYPE_CHECKING:
 
     from bytespan.neural.training import StepRecord
 
-
 Item = TypeVar("Item")
+
+
+def with_progress(items: Iterable[Item], description: str = "tagging", *, total: int | None = None) -> Iterator[Item]:
+    """The items as they come, with a bar on standard error if that is a terminal; `total` if they have no length."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, total=total, description=description, console=Console(stderr=True), transient=True)
 
 
 class StepProgress:

@@ -89,7 +89,8 @@ def tune(
     Example: bytespan tune model --dev dev.conll --recall 0.9 --output tuned
     """
     from bytespan.calibration import LEAST_PROBABILITY, Target, judge, measure
-    from bytespan.cli.output import Results, with_progress
+    from bytespan.cli.output import Results
+    from bytespan.cli.progress import with_progress
     from bytespan.corpora.lines import Skipped, stop
     from bytespan.corpora.reading import read_documents
     from bytespan.errors import import_extra
