@@ -18,6 +18,7 @@ from bytespan.adaptation import (
 )
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError, ModelError
+from bytespan.languages import count_profiles, language_of, profiles_of
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample
@@ -25,6 +26,7 @@ from bytespan.neural.scoring import predict
 from bytespan.package import Package, Provenance, read_package
 from bytespan.spans import Document, Span
 from bytespan.tagger import load
+from bytespan.units import cut_units
 
 DISHES = ("ramen", "borscht", "pho", "tacos", "pilaf")
 PEOPLE = ("Ana", "Bo", "Chi", "Dov", "Eva", "Fay", "Gus", "Hal")
@@ -188,3 +190,22 @@ def test_documents_without_spans_are_refused(carrying: Path, tmp_path: Path) -> 
     (tmp_path / "bare.conll").write_text("Ana O\nate O\n\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"bare\.conll: no document with a span"):
         prepare_adaptation(carrying, [str(tmp_path / "bare.conll")])
+
+
+def test_a_model_of_several_languages_learns_another_one(
+    tiny_parallel: Parallel, tiny_documents: list[Document], adapted: Adapted, tmp_path: Path
+) -> None:
+    model = Parallel(replace(tiny_parallel.config, languages=("de", "en")), tiny_parallel.vocabulary)
+    model.load_state_dict(tiny_parallel.state_dict(), strict=False)
+    texts = [("de", cut_units(document.data)) for document in tiny_documents] + [("en", cut_units(b"the cat sat on"))]
+    model.know(count_profiles(texts, ["de", "en"]))
+    sample = pack_sample([document.data for document in tiny_documents])
+    export_package(model, tmp_path / "old", provenance=Provenance("old"), with_weights=False, sample=sample)
+    adaptation = prepare_adaptation(tmp_path / "old", [str(adapted.train)])
+    next(adapt(adaptation))
+    export_adapted(adaptation, tmp_path / "new", name="new", files=())
+    profiles = profiles_of(read_package(tmp_path / "new"))
+    assert profiles is not None
+    assert profiles.names == ("de", "en", "")
+    assert language_of(cut_units(MEALS[0].data), profiles) == ""
+    assert load(tmp_path / "new")(MEALS[0]).data == MEALS[0].data

@@ -19,6 +19,7 @@ from bytespan.corpora.reading import read_documents
 from bytespan.corpora.spacing import close_up
 from bytespan.errors import ConfigError, ModelError
 from bytespan.evaluation import Scores, score_annotated
+from bytespan.languages import with_profile
 from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
@@ -29,6 +30,7 @@ from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import SAMPLE, Package, describe_model, read_package
 from bytespan.spans import Document
 from bytespan.tagger import PACKAGED_MODEL, Tagger, load
+from bytespan.units import cut_units
 from bytespan.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -113,14 +115,18 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
                          "bytespan train --init")  # fmt: skip
     members, dev = _read_documents(train_files, dev_files)
     settings = settings_for(sum(len(member.document.data) for member in members))
-    old, state = (
-        new_state(package.config, Vocabulary(package.config.segment_length, labels), settings)
-        for labels in (package.labels, _with_labels_of(members, package.labels))
-    )
+    shape = package.config
+    old = new_state(shape, Vocabulary(shape.segment_length, package.labels), settings)
+    if shape.languages:
+        shape = replace(shape, languages=(*shape.languages, ""))
+    state = new_state(shape, Vocabulary(shape.segment_length, _with_labels_of(members, package.labels)), settings)
     for each in (old, state):
         initialize_from(each, model)
     assert isinstance(old.model, Parallel)
     assert isinstance(state.model, Parallel)
+    if old.model.profiles:
+        new = (cut_units(member.document.data) for member in members)
+        state.model.know(with_profile(old.model.profiles, "", new))
     _begin_faintly(state.model, known=old.model)
     _slow_down(state)
     texts = _old_texts(package)

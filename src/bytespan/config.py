@@ -68,6 +68,8 @@ class ModelConfig:
     """Parallel: kernels of the convolution over a unit's bytes."""
     unit_width: int = 256
     """Parallel: width of a unit before the first LSTM layer."""
+    languages: tuple[str, ...] = ()
+    """Parallel: the languages that are told apart (see `bytespan.languages`), from those of the recipe's corpora."""
 
     def __post_init__(self) -> None:
         sizes = ("segment_length", "layers", "units", "embedding", "table_rows", "table_width", "kernels", "unit_width")
@@ -150,6 +152,8 @@ class TrainConfig:
     unmarked_weight: float = 0.0
     """Parallel: how much a place without a span speaks against a label that its corpus does not annotate: 0 not at all,
     1 as much as against one that it does. A little keeps such labels rare in languages where no corpus has them."""
+    language_dropout: float = 0.1
+    """Parallel: fraction of segments of which the model is not told the language, where it tells languages apart."""
     gold_weight: float = 0.1
     """Parallel: where a corpus has teachers, weight of its own tags; the rest is what the teachers say on the mean."""
     precision: str = "fp32"
@@ -181,7 +185,7 @@ class TrainConfig:
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
         for name in ("unmarked_weight", "gold_weight"):
             _require(0 <= getattr(self, name) <= 1, f"train.{name} must be in 0..1, got {getattr(self, name)}")
-        for name in (*fractions, "span_fraction", "balance"):
+        for name in (*fractions, "span_fraction", "balance", "language_dropout"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
         for name in ("learning_rate", "table_rate", "clip_norm"):
             _require(getattr(self, name) > 0, f"train.{name} must be above 0, got {getattr(self, name)}")
@@ -200,6 +204,11 @@ class CorpusConfig:
     """Files to score on while training."""
     name: str = ""
     """Short name for tables, e.g. the language; the first file's folder if empty."""
+    language: str = ""
+    """Parallel: language of the text, if the model is to tell it apart from others; the same name for languages that
+    are to be taken for one."""
+    weight: float = 1.0
+    """Parallel: how many times as often as by its size, and `train.balance`, its text is drawn."""
     natural: bool = False
     """Whether to train on the text with natural spacing too, for files that set every token off by a space."""
     without: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ from bytespan.vocabulary import Vocabulary
 FORMAT = "bytespan-model"
 FORMAT_VERSION = 1
 CONFIG, LABELS, WEIGHTS, ONNX, CARD = "config.json", "labels.json", "weights.safetensors", "model.onnx", "card.md"
-TUNING, SAMPLE = "tuning.json", "sample.jsonl.gz"
+TUNING, SAMPLE, LANGUAGES = "tuning.json", "sample.jsonl.gz", "languages.gz"
 REQUIRED = (LABELS, ONNX, CARD)
 MAX_CONFIG_BYTES = 1 << 20
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -116,6 +116,7 @@ def write_package(
     onnx: bytes,
     weights: bytes | None = None,
     sample: bytes | None = None,
+    languages: bytes | None = None,
     card: str | None = None,
 ) -> None:
     """Write a model package, a zip file if `path` ends in .zip; an older one there is replaced in one step.
@@ -126,7 +127,8 @@ def write_package(
     Vocabulary(config.segment_length, labels)  # refuses what could not be read again
     files = {LABELS: _to_json({task: list(members) for task, members in labels.items()}), ONNX: onnx}
     files[CARD] = (card or describe_model(config, labels, provenance)).encode("utf-8")
-    files |= {name: data for name, data in ((WEIGHTS, weights), (SAMPLE, sample)) if data is not None}
+    optional = ((WEIGHTS, weights), (SAMPLE, sample), (LANGUAGES, languages))
+    files |= {name: data for name, data in optional if data is not None}
     _write(path, config, provenance, files)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
 from bytespan.decoding import log_softmax
+from bytespan.languages import Profiles, recognised, recognised_parts
 from bytespan.lattice import (
     Edges,
     Ints,
@@ -53,6 +54,10 @@ class UnitModel(Protocol):
     def tags(self) -> TagSets:
         """Its tags, one a column of its scores."""
 
+    @property
+    def profiles(self) -> Profiles | None:
+        """The languages that it tells apart, if any."""
+
     def score(self, batch: UnitBatch) -> Floats:
         """(T, B, V) the score of every tag of every task at every unit, before any softmax."""
 
@@ -72,7 +77,7 @@ def predict_by_units(
     found = {task: _Likely(floors[task]) if task in floors else _Tags() for task in tasks}
     places = [_Places(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     counts = np.zeros(len(data), np.int64)
-    for passage in _passages(data, model.config.segment_length):
+    for passage in _passages(data, model.config.segment_length, model.profiles):
         for begins, scores in _scores(model, passage):
             for task, settled in found.items():
                 logs = log_softmax(scores[:, model.tags.columns[task]])
@@ -88,7 +93,7 @@ def predict_by_units(
 
 def score_units(model: UnitModel, data: Sequence[bytes]) -> Iterator[Floats]:
     """(n, V) the scores of the units of all documents in a row, some units at a time; see `predict_by_units`."""
-    for passage in _passages(data, model.config.segment_length):
+    for passage in _passages(data, model.config.segment_length, model.profiles):
         for _, scores in _scores(model, passage):
             yield scores
 
@@ -208,22 +213,24 @@ class _Passage:
         return _Places(self.units.starts[kept], self.units.ends[kept])
 
 
-def _passages(data: Sequence[bytes], length: int) -> Iterator[_Passage]:
+def _passages(data: Sequence[bytes], length: int, profiles: Profiles | None) -> Iterator[_Passage]:
     """All units of all documents, in order; small documents together, large ones bit by bit."""
     first = size = 0
     for number, item in enumerate([*data, None]):
         is_large = item is None or len(item) > PART_BYTES
         if first < number and (is_large or size + len(item or b"") > PASSAGE_BYTES):
-            yield from _whole_documents(data, first, number, length)
+            yield from _whole_documents(data, first, number, length, profiles)
             first, size = number, 0
         if item is not None and is_large:
-            yield from _bit_by_bit(item, number, length)
+            yield from _bit_by_bit(item, number, length, profiles)
             first = number + 1
         else:
             size += len(item or b"")
 
 
-def _whole_documents(data: Sequence[bytes], first: int, last: int, length: int) -> Iterator[_Passage]:
+def _whole_documents(
+    data: Sequence[bytes], first: int, last: int, length: int, profiles: Profiles | None
+) -> Iterator[_Passage]:
     units, bounds = cut_documents(data[first:last])
     counts, begins = np.diff(bounds), np.zeros(len(units), np.bool_)
     begins[bounds[:-1][counts > 0]] = True
@@ -233,12 +240,12 @@ def _whole_documents(data: Sequence[bytes], first: int, last: int, length: int) 
         for a, b, c, d in unit_windows(_Places(units.starts[low:high], units.ends[low:high]), length=length)
     ]
     if windows:
-        yield _Passage(units, np.array(windows), slice(first, last), counts, begins)
+        yield _Passage(recognised(units, bounds, profiles), np.array(windows), slice(first, last), counts, begins)
 
 
-def _bit_by_bit(item: bytes, number: int, length: int) -> Iterator[_Passage]:
+def _bit_by_bit(item: bytes, number: int, length: int, profiles: Profiles | None) -> Iterator[_Passage]:
     """One document, of whose units those are held that windows still to come may hold."""
-    parts = cut_parts(item)
+    parts = recognised_parts(cut_parts(item), profiles)
     held, kept, is_first = next(parts, None), 0, True
     while held is not None:
         part = next(parts, None)

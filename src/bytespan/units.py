@@ -46,6 +46,10 @@ HASHES = WHOLE + len(PREFIXES) + len(SUFFIXES)
 LOWERED = 2
 """Which of the hashes is of the unit in lower case: units with the same one are the same word."""
 
+SALTED = (1, *range(WHOLE + len(PREFIXES), HASHES))
+"""Which of the hashes look up other rows in every language that a model knows: the second of the whole, and the ends,
+where grammar is. Names come from all languages, and the other hashes know them."""
+
 NO_GAP, SPACE, NEW_LINE, NEW_PARAGRAPH = range(4)
 """What stands before a unit: nothing, white space without a line end, one line end, several or the text's beginning."""
 
@@ -135,6 +139,16 @@ def cut_parts(data: bytes) -> Iterator[Units]:
             return
         else:
             size *= 2
+
+
+def salted(units: Units, salts: NDArray[np.uint32]) -> Units:
+    """The units with some hashes salted, each with its own salt (U,) or all with the same (1,); 0 changes nothing."""
+    hashes = units.hashes.copy()
+    changed = np.broadcast_to(salts, len(units)) != 0
+    columns = np.array(SALTED)
+    rows = np.flatnonzero(changed)[:, None]
+    hashes[rows, columns] = _mixed(hashes[rows, columns] ^ np.broadcast_to(salts, len(units))[rows])
+    return replace(units, hashes=hashes)
 
 
 def _character_start(data: bytes, place: int) -> int:

@@ -11,19 +11,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bytespan.config import PRESETS, CorpusConfig, ModelConfig, Recipe, TrainConfig
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError, LabelError
-from bytespan.neural.checkpoint import load_model
+from bytespan.languages import language_of, profiles_of
+from bytespan.neural.checkpoint import initialize_from, load_model, new_state
 from bytespan.neural.curves import STEP_COLUMNS, draw_curves, read_rows
+from bytespan.neural.parallel import Parallel
 from bytespan.neural.runs import development_files, export_run, read_corpora, run_training
+from bytespan.neural.scoring import predict
 from bytespan.package import read_package
 from bytespan.runtime.parallel import open_parallel
 from bytespan.spans import Document, Span
 from bytespan.tagger import load
 from bytespan.teaching import ask_teachers
+from bytespan.units import cut_units
 from neural import corpus
 
 MODEL = ModelConfig(segment_length=12, layers=1, units=64, embedding=32)
@@ -269,3 +274,26 @@ def test_teachers_need_a_parallel_decoder_and_somebody_who_asks_them(data: Path,
         next(run_training(replace(taught, model=MODEL), data / "run", data=Path(), teach=TEACH))
     with pytest.raises(ConfigError, match="give run_training a `teach`"):
         next(run_training(taught, data / "run", data=Path()))
+
+
+def test_model_of_several_languages_tells_them_apart(data: Path) -> None:
+    spoken = {"de": "Ana sah gestern den Hund und die Katze.", "en": "Ana saw the dog and the cat yesterday."}
+    for name, text in spoken.items():
+        document = Document(text.encode(), {"entities": [Span(0, 3, "PER")]})
+        with (data / f"{name}.jsonl").open("wb") as stream:
+            write_documents([document] * 4, stream, format="jsonl")
+    corpora = tuple(CorpusConfig(train=(f"{name}.jsonl",), dev=(f"{name}.jsonl",), language=name) for name in spoken)
+    shape = replace(PRESETS["parallel"], units=8, embedding=8, table_rows=64, table_width=4, kernels=8, unit_width=8)
+    recipe = Recipe(shape, TrainConfig(steps=3, dev_every=3, checkpoint_every=2), corpora)
+    list(run_training(recipe, data / "run", data=data))
+    list(run_training(replace(recipe, train=replace(recipe.train, steps=4)), data / "run", data=data))
+    package = read_package(export_run(data / "run", recipe))
+    assert package.config.languages == ("de", "en")
+    profiles = profiles_of(package)
+    assert profiles is not None
+    assert [language_of(cut_units(text.encode()), profiles) for text in spoken.values()] == ["de", "en"]
+    again = new_state(package.config, package.vocabulary, recipe.train)
+    initialize_from(again, package.path)
+    assert isinstance(again.model, Parallel)
+    assert np.array_equal(again.model.profiles.logs, profiles.logs)
+    assert predict(again.model, [text.encode() for text in spoken.values()], tasks=["entities"])

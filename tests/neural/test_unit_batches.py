@@ -11,7 +11,7 @@ from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.neural.unit_batches import STEPS_MULTIPLE, TaggedBatch, UnitSampler
 from bytespan.spans import Document, Span
 from bytespan.teaching import KEPT, Lesson
-from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SUFFIXES, WHOLE, WIDTH, cut_units
+from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SALTED, SUFFIXES, WHOLE, WIDTH, cut_units
 from bytespan.vocabulary import DROP, Vocabulary
 from neural import corpus
 
@@ -288,3 +288,30 @@ def test_balance_draws_small_corpora_more_often() -> None:
 def test_documents_without_annotation_or_units_are_left_out() -> None:
     members = annotate([Document(b"no task", {}), Document(b" \n", {"entities": []}), Document(b"x", {"entities": []})])
     assert len(make_sampler(members).sources) == 1
+
+
+def test_segments_are_told_their_language_but_for_some() -> None:
+    model = replace(MODEL, languages=("de", "en"))
+    members = [replace(member, language="de") for member in annotate(corpus.documents())]
+    plain, told, mixed = (
+        UnitSampler(members, VOCABULARY, shape, replace(TRAIN, language_dropout=dropout)).batch(0).units.rows
+        for shape, dropout in ((MODEL, 0.0), (model, 0.0), (model, 0.5))
+    )
+    shared = np.setdiff1d(np.arange(HASHES), SALTED)
+    assert np.array_equal(plain[..., shared], told[..., shared])
+    assert (plain != told).any(axis=(0, 2)).all()
+    assert 0 < (plain[: len(mixed)] != mixed[: len(plain)]).any(axis=(0, 2)).sum() < TRAIN.batch_size
+
+
+def test_language_that_the_model_does_not_know_is_not_told() -> None:
+    members = [replace(member, language="xx") for member in annotate(corpus.documents())]
+    model = replace(MODEL, languages=("de", "en"))
+    found = UnitSampler(members, VOCABULARY, model, TRAIN).batch(0)
+    assert same(found, make_sampler().batch(0))
+
+
+def test_heavier_corpus_is_drawn_more_often() -> None:
+    heavy = [replace(member, weight=9.0) for member in unannotated(b"a " * 100)]
+    sampler = make_sampler(heavy + unannotated(b"b " * 100), short_fraction=0)
+    letters = [chr(batch.units.symbols[0, i, 0]) for n in range(40) for batch in [sampler.batch(n)] for i in range(8)]
+    assert 0.8 < letters.count("a") / len(letters) < 0.97

@@ -26,11 +26,17 @@ class Annotated:
     """Task -> labels."""
     corpus_bytes: int
     """Bytes in all documents of the corpus."""
+    language: str = ""
+    """Its name among the languages that a model tells apart, empty if it is none of them."""
+    weight: float = 1.0
+    """How many times as often as by its size the corpus is drawn."""
     teachers: tuple[str, ...] = ()
     """Models that are asked about the document in training; see `bytespan.teaching`."""
 
 
-def annotate(documents: Iterable[Document], *, teachers: tuple[str, ...] = ()) -> list[Annotated]:
+def annotate(
+    documents: Iterable[Document], *, language: str = "", weight: float = 1.0, teachers: tuple[str, ...] = ()
+) -> list[Annotated]:
     """The documents of one corpus, which annotates what labels it uses anywhere."""
     members = list(documents)
     labels: dict[str, set[str]] = {}
@@ -39,7 +45,7 @@ def annotate(documents: Iterable[Document], *, teachers: tuple[str, ...] = ()) -
             labels.setdefault(task, set()).update(span.label for span in spans)
     known = {task: frozenset(found) for task, found in labels.items()}
     size = sum(len(document.data) for document in members)
-    return [Annotated(document, known, size, teachers) for document in members]
+    return [Annotated(document, known, size, language, weight, teachers) for document in members]
 
 
 def without_sentences(documents: Iterable[Document], forbidden: Iterable[Document]) -> Iterator[Document]:

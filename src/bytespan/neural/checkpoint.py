@@ -19,6 +19,7 @@ from torch import Tensor
 from bytespan.atomic import write_directory
 from bytespan.config import ModelConfig, TrainConfig, config_from_json, config_to_json
 from bytespan.errors import ModelError
+from bytespan.languages import profiles_of
 from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_model
 from bytespan.neural.generate import AuxiliaryHead, Generator
 from bytespan.neural.import_weights import import_weights
@@ -168,9 +169,12 @@ def initialize_from(state: TrainingState, path: Path) -> None:
     """
     shape, vocabulary, weights = _read_weights(path)
     wanted = state.model.config
-    if replace(shape, segment_length=wanted.segment_length, whole_words=wanted.whole_words) != wanted:
+    shared = replace(shape, segment_length=wanted.segment_length, whole_words=wanted.whole_words)
+    if replace(shared, languages=wanted.languages) != wanted:
         raise ModelError(f"{path}: its shape is {shape}, not {wanted}: give the recipe the same [model] settings")
     adopt_weights(state.model, weights, vocabulary)
+    if shape.languages == wanted.languages and "languages" in weights:
+        state.model.get_buffer("languages").copy_(weights["languages"])
 
 
 def _read_weights(path: Path) -> tuple[ModelConfig, Vocabulary, Mapping[str, Tensor]]:
@@ -185,7 +189,9 @@ def _weights_of(package: Package) -> Mapping[str, Tensor]:
     """The weights to train on that a package holds, else those that its graph tags with."""
     if package.weights is not None:
         return _parse_tensors(package.weights, package.path)
-    return import_weights(package.onnx, package.config, package.vocabulary, source=str(package.path))
+    weights = import_weights(package.onnx, package.config, package.vocabulary, source=str(package.path))
+    profiles = profiles_of(package)
+    return weights if profiles is None else weights | {"languages": torch.from_numpy(profiles.logs.copy())}
 
 
 def _training_tensors(state: TrainingState) -> dict[str, Tensor]:

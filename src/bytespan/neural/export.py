@@ -6,6 +6,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from bytespan.errors import ConfigError
+from bytespan.languages import pack_profiles
 from bytespan.neural.batches import WORDS
 from bytespan.neural.decoders import Model, adopt_weights, new_model
 from bytespan.neural.export_generator import generator_graph
@@ -42,6 +43,7 @@ def export_package(
         onnx=export_model(model, precision=precision),
         weights=save(weights) if with_weights else None,
         sample=sample,
+        languages=pack_profiles(model.profiles) if isinstance(model, Parallel) and model.profiles else None,
         card=card,
     )
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bytespan.config import ModelConfig
+from bytespan.languages import BUCKETS, Profiles
 from bytespan.lattice import TagSets
 from bytespan.neural.batches import IGNORED
 from bytespan.neural.dropout import DropoutPlan
@@ -45,6 +46,18 @@ class Parallel(nn.Module):
             for is_read in (True, config.directions == 2)
         )
         self.output = nn.Linear(read, self.tags.size)
+        if config.languages:
+            self.register_buffer("languages", torch.zeros(BUCKETS, len(config.languages), dtype=torch.int8))
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """The languages that it tells apart, if any: counted, not trained."""
+        names = self.config.languages
+        return Profiles(names, self.get_buffer("languages").cpu().numpy()) if names else None
+
+    def know(self, profiles: Profiles) -> None:
+        """Take these for the languages of its config."""
+        self.get_buffer("languages").copy_(torch.from_numpy(profiles.logs))
 
     def initialize(self, rng: torch.Generator) -> None:
         """Draw all weights afresh: orthogonal recurrent matrices, Glorot input matrices, forget gates open."""

@@ -17,10 +17,12 @@ from torch import Tensor
 from bytespan.config import TrainConfig
 from bytespan.corpora.annotated import Annotated
 from bytespan.errors import ModelError
+from bytespan.languages import language_of
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import SAMPLE, Package
 from bytespan.spans import Document
+from bytespan.units import cut_units
 
 Inputs = tuple[Tensor, ...]
 """The arguments of `Parallel.forward`."""
@@ -46,10 +48,11 @@ class Rehearsal:
             byte_dropout=0.0,
             unit_dropout=0.0,
             hash_dropout=0.0,
+            language_dropout=0.0,
             seed=seed,
         )
         task = next(iter(old.vocabulary.labels))  # any: what is annotated does not count
-        members = [Annotated(Document(text, {task: []}), {}, len(text)) for text in texts]
+        members = [Annotated(Document(text, {task: []}), {}, len(text), _language(old, text)) for text in texts]
         self.sampler = UnitSampler(members, old.vocabulary, old.config, settings)
         self.pool: dict[int, tuple[Inputs, list[Tensor]]] = {}
 
@@ -80,6 +83,11 @@ class Rehearsal:
             wanted = [scores[:, columns].log_softmax(dim=1) for columns in self.old.tags.columns.values()]
             self.pool[number] = inputs, wanted
         return self.pool[number]
+
+
+def _language(model: Parallel, text: bytes) -> str:
+    """What a model that knows languages takes the text's for."""
+    return language_of(cut_units(text), model.profiles) if model.profiles else ""
 
 
 def _inside(inputs: Inputs) -> Tensor:

@@ -23,6 +23,7 @@ from bytespan.corpora.annotated import Annotated, annotate, without_sentences
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.spacing import close_up
 from bytespan.errors import ConfigError, import_extra
+from bytespan.languages import count_profiles
 from bytespan.neural.batches import OUTSIDE, WORDS
 from bytespan.neural.checkpoint import (
     TrainingState,
@@ -35,12 +36,14 @@ from bytespan.neural.checkpoint import (
 from bytespan.neural.curves import DEV_COLUMNS, STEP_COLUMNS, draw_curves, read_rows
 from bytespan.neural.decoders import new_sampler
 from bytespan.neural.export import export_package
+from bytespan.neural.parallel import Parallel
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
 from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import Provenance
 from bytespan.spans import TOKENS, Document
 from bytespan.teaching import Lessons
+from bytespan.units import cut_units
 from bytespan.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -83,7 +86,7 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
         documents = [document for name in corpus.train for document in read_documents(data / name)]
         documents += [close_up(document) for document in documents] if corpus.natural else []
         kept = without_sentences(documents, forbidden) if forbidden else documents
-        members += annotate(kept, teachers=corpus.teachers)
+        members += annotate(kept, language=corpus.language, weight=corpus.weight, teachers=corpus.teachers)
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))
@@ -120,6 +123,7 @@ def run_training(
         raise ConfigError("a generator cannot learn from teachers: leave them out or train a parallel decoder")
     if is_taught and teach is None:
         raise ConfigError("the recipe has teachers: give run_training a `teach` that asks them")
+    recipe = _telling_languages_apart(recipe)
     corpora = read_corpora(recipe.corpora, data=data, dev_bytes=recipe.train.dev_bytes)
     if not corpora.dev:
         logger.warning("no development corpus: the last checkpoint is exported instead of the best")
@@ -197,6 +201,9 @@ def _begin_or_resume(
         state = new_state(recipe.model, vocabulary, recipe.train, device=device)
         if initial is not None:
             initialize_from(state, initial)
+        if isinstance(state.model, Parallel) and recipe.model.languages:
+            texts = ((member.language, cut_units(member.document.data)) for member in corpora.train)
+            state.model.know(count_profiles(texts, recipe.model.languages))
         if is_first_process():
             save_checkpoint(output / "last", state, recipe.train, resumable=True)
         return state
@@ -211,6 +218,14 @@ def _begin_or_resume(
         raise ConfigError(f"{output}: its run was trained on other label sets: choose another --output")
     logger.info("resuming %s at step %d", output, state.progress.step)
     return state
+
+
+def _telling_languages_apart(recipe: Recipe) -> Recipe:
+    """The recipe with a model that knows the languages of its corpora, if there are several."""
+    names = tuple(dict.fromkeys(corpus.language for corpus in recipe.corpora if corpus.language))
+    if recipe.model.decoder != "parallel" or len(names) < 2:
+        names = ()
+    return replace(recipe, model=replace(recipe.model, languages=names))
 
 
 def _refuse_other_teachers(recipe: Recipe, output: Path, *, step: int) -> None:

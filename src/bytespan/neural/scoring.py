@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bytespan.config import ModelConfig
 from bytespan.decoding import DecoderState, predict_spans
 from bytespan.evaluation import Scores, score_annotated
+from bytespan.languages import Profiles
 from bytespan.lattice import TagSets
 from bytespan.neural.generate import Generator
 from bytespan.neural.parallel import Parallel
@@ -79,6 +80,11 @@ class TorchUnitModel:
     def tags(self) -> TagSets:
         """The model's tags."""
         return self.model.tags
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """The languages that the model tells apart."""
+        return self.model.profiles
 
     def score(self, batch: UnitBatch) -> NDArray[np.float32]:
         """See `parallel.UnitModel`."""

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
+from bytespan.languages import salt_of
 from bytespan.lattice import TagSets
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.teaching import KEPT, Lessons
-from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units
+from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units, salted
 from bytespan.vocabulary import DROP, Vocabulary
 
 STEPS_MULTIPLE = 16
@@ -87,6 +88,8 @@ class _Source:
     lessons: Lessons
     weight: float
     """How many times as often as in proportion to its size it is drawn."""
+    salt: int
+    """Of its language, 0 if the model does not know it."""
 
 
 class UnitSampler:
@@ -132,7 +135,9 @@ class UnitSampler:
         free = np.array([
             task in tags and tag != "O" and tag[2:] not in known[task] for task, tag in self.tags.meanings()
         ], np.bool_)  # fmt: skip
-        return _Source(units, tags, free, lessons, member.corpus_bytes**-self.train.balance)
+        weight = member.weight * member.corpus_bytes**-self.train.balance
+        salt = salt_of(member.language) if member.language in self.model.languages else 0
+        return _Source(units, tags, free, lessons, weight, salt)
 
     def _draw_pool(self, number: int) -> Iterator[TaggedBatch]:
         """Segments for some batches, dealt out by length, so that little of a batch is padding."""
@@ -160,7 +165,7 @@ class UnitSampler:
         return source, first, max(last, first + 1)
 
     def _collate(self, segments: Sequence[tuple[_Source, int, int]], rng: np.random.Generator) -> TaggedBatch:
-        parts = [source.units.slice(first, last) for source, first, last in segments]
+        parts = [self._salted(source, first, last, rng) for source, first, last in segments]
         batch = collate_units(parts, rows=self.model.table_rows, multiple=STEPS_MULTIPLE)
         gold = {task: np.full(batch.gaps.shape, IGNORED, np.int64) for task in self.tags.labels}
         for column, (source, first, last) in enumerate(segments):
@@ -171,6 +176,13 @@ class UnitSampler:
         size = sum(int(units.ends[-1] - units.starts[0]) for units in parts)
         taught = _collate_lessons([(source.lessons, first, last) for source, first, last in segments], batch.gaps.shape)
         return TaggedBatch(batch, shown, gold, free if free.any() else None, size, taught)
+
+    def _salted(self, source: _Source, first: int, last: int, rng: np.random.Generator) -> Units:
+        """Some units, salted with their language but for the fraction that is not told it."""
+        units = source.units.slice(first, last)
+        if not source.salt or rng.random() < self.train.language_dropout:
+            return units
+        return salted(units, np.array([source.salt], np.uint32))
 
     def _drop_bytes(self, batch: UnitBatch, parts: Sequence[Units], rng: np.random.Generator) -> Bools:
         """Replace bytes of the batch by DROP, and return which hashes hold no dropped byte and may be shown."""

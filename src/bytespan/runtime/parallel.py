@@ -6,6 +6,7 @@ import numpy as np
 
 from bytespan.config import ModelConfig
 from bytespan.errors import ModelError
+from bytespan.languages import Profiles, profiles_of
 from bytespan.lattice import Floats, TagSets
 from bytespan.package import Package, read_package
 from bytespan.runtime.session import Arrays, Session
@@ -19,6 +20,7 @@ class OnnxParallel:
         """Raise ModelError if the graph is not one for the package's settings and label sets."""
         self._config = package.config
         self._tags = TagSets(package.labels)
+        self._profiles = profiles_of(package)
         self._session = Session(package.onnx, source=str(package.path), threads=threads)
         self._check_shapes(str(package.path))
 
@@ -31,6 +33,11 @@ class OnnxParallel:
     def tags(self) -> TagSets:
         """The model's tags."""
         return self._tags
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """The languages that the model tells apart."""
+        return self._profiles
 
     def score(self, batch: UnitBatch) -> Floats:
         """(T, B, V) the score of every tag of every task at every unit, before any softmax."""

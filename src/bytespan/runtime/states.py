@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
 from bytespan.errors import ModelError, import_extra
+from bytespan.languages import profiles_of, recognised
 from bytespan.lattice import unit_windows
 from bytespan.package import Package
 from bytespan.runtime.batching import open_model
@@ -49,6 +50,7 @@ class StateReader:
         """Raise ModelError if the graph is not one of docs/format.md, MissingExtra without the package onnx."""
         open_model(package, threads=1)
         self._config, self._stop = package.config, package.vocabulary.fed_stop
+        self._profiles = profiles_of(package)
         graph, self._wanted = _open_graph(package)
         self._session = Session(graph, source=str(package.path), threads=threads)
         edges = np.cumsum([0, *_widths(package.config)]).tolist()
@@ -86,7 +88,7 @@ class StateReader:
         return States(ends - 1, ends, self._behind_bytes(data))
 
     def _at_units(self, data: bytes) -> Floats:
-        units, parts = cut_units(data), []
+        units, parts = recognised(cut_units(data), np.array([0]), self._profiles), []
         for first, last, kept, end in unit_windows(units, length=self._config.segment_length):
             batch = collate_units([units.slice(first, last)], rows=self._config.table_rows)
             feeds: Arrays = {name: getattr(batch, name) for name in ("rows", "symbols", "gaps", "words")}
