@@ -21,13 +21,19 @@ memory: does the generator remember what it wrote, and what do constraints on de
 
 mixing: what does text in two languages at once cost one model for all, and models of one language? Some ten minutes a
 model of all languages; rows that are there are not made again.
+
+bottleneck, carry, direction, ablations: what do attention, longer segments, a state that is carried on, both
+directions, dropout, depth, width, order and other languages give? Small trainings, half a minute to some minutes of one
+core each and some forty minutes in all; `--line` chooses some, and what is there is not made again.
 """
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import ablations
 import adapting
 import cells
 import memory
@@ -50,7 +56,7 @@ class Question:
     answer: Callable[[argparse.Namespace], str]
     """Measures, and gives the section."""
     section: Callable[[], str] | None = None
-    """From what was measured before; None if that does not tell all that the section says."""
+    """From what was measured before, nothing if nothing was; None if that does not tell all that the section says."""
 
 
 QUESTIONS = {
@@ -88,6 +94,15 @@ QUESTIONS = {
         lambda arguments: mixing.answer(arguments, results=RESULTS, pictures=PICTURES),
         lambda: mixing.section(mixing.read_figures(RESULTS / mixing.FILE)),
     ),
+} | {
+    name: Question(
+        question.title,
+        question.help,
+        partial(ablations.add_arguments, name=name),
+        partial(ablations.answer, results=RESULTS, pictures=PICTURES),
+        partial(ablations.section_from, RESULTS, name),
+    )
+    for name, question in ablations.QUESTIONS.items()
 }
 
 
@@ -110,8 +125,9 @@ What "Multilingual Language Processing From Bytes" left open, answered by measur
 def write_page() -> None:
     """Write what was measured before."""
     for question in QUESTIONS.values():
-        if question.section:
-            write_section(PAGE, question.title, question.section())
+        section = question.section() if question.section else ""
+        if section:
+            write_section(PAGE, question.title, section)
 
 
 def main() -> None:

@@ -165,11 +165,11 @@ def describe_model(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], p
 
 def describe_shape(config: ModelConfig) -> str:
     """The size of a model in a few words."""
+    units = f"{config.layers} x {config.units} units{' a direction' if config.directions == 2 else ''}"
     segments = f"segments of {config.segment_length} bytes"
     if config.decoder == "parallel":
-        table = f"{config.table_rows} x {config.table_width} table of n-grams"
-        return f"{config.layers} x {config.units} units a direction, {table}, {segments}"
-    return f"{config.layers} x {config.units} units, {segments}"
+        return f"{units}, {config.table_rows} x {config.table_width} table of n-grams, {segments}"
+    return f"{units}, {segments}{f' behind {config.carried_bytes} carried' if config.carried_bytes else ''}"
 
 
 class _DirectoryMembers:

@@ -1,0 +1,321 @@
+"""Questions 2, 3, 4 and 9 of docs/questions.md: how the models compare that are one setting apart, at a small scale.
+
+    python recipes/questions.py direction
+    python recipes/questions.py bottleneck --line "k = 60" --line "k = 60, attention" --seed 1 --seed 2 --seed 3
+
+A line of a table is a training and a use of the model that came of it. What `recipes/results/questions/ablations.json`
+holds is not made again; a training that lines share is made once.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from report import table
+from scoring import read_json
+from trials import (
+    AS_TRAINED,
+    Places,
+    Trial,
+    found_scores,
+    identity,
+    mean_over_seeds,
+    measure,
+    recipe_of,
+    scale_of,
+    spread_over_seeds,
+)
+
+RESULTS = "ablations.json"
+LENGTHS = (60, 120, 240, 480, 2000)
+"""k: bytes in a segment."""
+
+CONLL = ("en", "de", "es", "nl")
+LANGUAGES = ("en", "it", "sv", "wo")
+"""Of the generator; of the last one there is little text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table."""
+
+    name: str
+    trial: Trial
+    use: str = AS_TRAINED
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A section of the page."""
+
+    title: str
+    help: str
+    asked: str
+    tables: Mapping[str, Sequence[Line]]
+    """What stands above a table -> its lines."""
+    answer: str
+    """Two sentences, written once the figures were there."""
+    picture: str | None = None
+
+    def lines(self) -> Iterator[Line]:
+        """Of all tables."""
+        for lines in self.tables.values():
+            yield from lines
+
+
+def _generator(*settings: str) -> Trial:
+    return Trial("pos-small", settings)
+
+
+def _parallel(*settings: str) -> Trial:
+    return Trial("conll-small", settings)
+
+
+def _segments(length: int, *settings: str) -> Trial:
+    """A generator with segments of that many bytes that reads as many bytes as the one of 60, in as many steps or less.
+
+    Its batches hold fewer segments; those of one segment that is longer yet come less often.
+    """
+    train = recipe_of(_generator()).train
+    batch_bytes = train.batch_size * recipe_of(_generator()).model.segment_length
+    batch = max(batch_bytes // length, 1)
+    share = batch_bytes / (batch * length)
+    changes = [f"model.segment_length={length}", f"train.batch_size={batch}"] if length != LENGTHS[0] else []
+    if share != 1:
+        counts = {"steps": train.steps, "growth_steps": train.growth_steps, "decay_steps": train.decay_steps or 0}
+        changes += [f"train.{name}={round(count * share)}" for name, count in counts.items()]
+    return _generator(*changes, *settings)
+
+
+def _training_segments(length: int) -> list[str]:
+    """Settings of a parallel decoder that is trained on such segments, as many bytes a step as ever."""
+    train = recipe_of(_parallel()).train
+    batch = train.batch_size * train.segment_bytes // length
+    return [f"train.segment_bytes={length}", f"train.batch_size={batch}"] if length != train.segment_bytes else []
+
+
+def _per_language(recipe: str, languages: Sequence[str]) -> list[Line]:
+    steps = recipe_of(Trial(recipe)).train.steps
+    together = Trial(recipe, (f"train.steps={steps * len(languages)}",), tuple(languages))
+    alone = [Line(f"{name} alone", Trial(recipe, corpora=(name,))) for name in languages]
+    return [*alone, Line("all in one model", together)]
+
+
+ATTENTION = "model.attention=true"
+SEPARATE = "model.separate=true"
+BIDIRECTIONAL = "model.bidirectional=true"
+NO_DROPOUT = ("train.dropout=0.0", "train.byte_dropout=0.0", "train.unit_dropout=0.0", "train.hash_dropout=0.0")
+
+QUESTIONS = {
+    "bottleneck": Question(
+        "2. Bottleneck and k",
+        "attention, and segments of 60 to 2000 bytes",
+        "The generator passes all that it read through one state of fixed size. Is that a bottleneck: does attention "
+        "over the segment help, and do longer segments, with and without it? And how long should the parallel "
+        "decoder's be?",
+        {
+            "The generator, trained and used with segments of k bytes, the same number of bytes in all:": [
+                Line(f"k = {length}{', attention' if settings else ''}", _segments(length, *settings))
+                for settings in ((), (ATTENTION,))
+                for length in LENGTHS
+            ],
+            "The parallel decoder, trained on segments of 1024 bytes, used with segments of k:": [
+                *(Line(f"k = {k} at use", _parallel(), f"model.segment_length={k}") for k in LENGTHS),
+                Line("k = 4096 at use", _parallel()),
+            ],
+            "The parallel decoder, trained on segments of k bytes, the same number of bytes in all, used with 4096:": [
+                Line(f"k = {k} in training", _parallel(*_training_segments(k))) for k in (60, 240, 1024)
+            ],
+        },
+        "",
+        "bottleneck.png",
+    ),
+    "carry": Question(
+        "3. State across segments",
+        "a state that is carried from segment to segment, or reset",
+        "The paper begins every segment with a state of zeros. Is it better to carry the state from the bytes before "
+        "it, in training, at use, or in both?",
+        {
+            "The generator, with up to so many bytes before a segment read first (`model.carried_bytes`):": [
+                Line(f"trained with {trained}, used with {used}", _generator(*settings), use)
+                for trained, settings in ((0, ()), *((n, (f"model.carried_bytes={n}",)) for n in (60, 240)))
+                for used, use in ((n, AS_TRAINED if n == trained else f"model.carried_bytes={n}") for n in (0, 60, 240))
+            ],
+        },
+        "",
+    ),
+    "direction": Question(
+        "4. Direction",
+        "an encoder that reads from both ends, or from the start alone",
+        "The paper's encoder reads from the start only. What does one give that reads from both ends?",
+        {
+            "The generator (an encoder that reads both ways cannot be the decoder too, as in the paper):": [
+                Line("one way, shared with the decoder", _generator()),
+                Line("one way", _generator(SEPARATE)),
+                Line("both ways", _generator(SEPARATE, BIDIRECTIONAL)),
+                Line("one way, attention", _generator(SEPARATE, ATTENTION)),
+                Line("both ways, attention", _generator(SEPARATE, ATTENTION, BIDIRECTIONAL)),
+            ],
+            "The parallel decoder (the mean state of the same word looks ahead in both):": [
+                Line("both ways, 96 units each", _parallel()),
+                Line("one way, 96 units", _parallel("model.bidirectional=false")),
+                Line("one way, 168 units", _parallel("model.bidirectional=false", "model.units=168")),
+            ],
+        },
+        "",
+    ),
+    "ablations": Question(
+        "9. The ablations of the paper",
+        "dropout, depth, width, order, and one model for all languages",
+        "What the paper compared, for both decoders: dropout, depth, width, the order of input and spans, one model "
+        "for all languages against one a language, and languages with little text.",
+        {
+            "The generator, dropout:": [
+                Line("none", _generator()),
+                Line("dropout 0.2", _generator("train.dropout=0.2")),
+                Line("dropout 0.2, byte dropout 0.2", _generator("train.dropout=0.2", "train.byte_dropout=0.2")),
+            ],
+            "The parallel decoder, dropout:": [
+                Line("none", _parallel(*NO_DROPOUT)),
+                Line("dropout 0.3", _parallel(*NO_DROPOUT[1:])),
+                Line("dropout 0.3, byte dropout 0.1", _parallel(*NO_DROPOUT[2:])),
+                Line("and of units 0.05 and of hashes 0.3", _parallel()),
+            ],
+            "The generator, depth:": [
+                Line(f"{n} layers", _generator(*([f"model.layers={n}"] if n != 2 else []))) for n in (1, 2, 3, 4)
+            ],
+            "The parallel decoder, depth:": [
+                Line(f"{n} layers", _parallel(*([f"model.layers={n}"] if n != 2 else []))) for n in (1, 2, 3, 4)
+            ],
+            "The generator, width:": [
+                Line(f"{n} units", _generator(*([f"model.units={n}"] if n != 128 else []))) for n in (64, 128, 256)
+            ],
+            "The parallel decoder, width:": [
+                Line(f"{n} units", _parallel(*([f"model.units={n}"] if n != 96 else []))) for n in (48, 96, 192)
+            ],
+            "The generator, order:": [
+                Line("input forward, last span first", _generator()),
+                Line("input reversed", _generator("model.input_order=reversed")),
+                Line("first span first", _generator("model.span_order=first-first")),
+            ],
+            "The generator, one model for all languages, as many steps a language; there is little text in wo:": (
+                _per_language("pos-small", LANGUAGES)
+            ),
+            "The parallel decoder, one model for all languages, as many steps a language:": (
+                _per_language("conll-small", CONLL)
+            ),
+            "The parallel decoder, 500 sentences of the last language:": [
+                Line("nl alone", Trial("conll-small", corpora=("nl",), sentences=500)),
+                Line("with en, de and es", Trial("conll-small", ("train.steps=1600",), CONLL, sentences=500)),
+            ],
+        },
+        "",
+    ),
+}
+
+
+def section(question: Question, entries: Sequence[Mapping[str, Any]], name: str) -> str:
+    """The section of the page; tables without a figure are left out, and so is a section without a table."""
+    measured = {head: [line for line in lines if found_scores(entries, line.trial, line.use)]
+                for head, lines in question.tables.items()}  # fmt: skip
+    if not any(measured.values()):
+        return ""
+    recipes = dict.fromkeys(line.trial.recipe for shown in measured.values() for line in shown)
+    lines = [f"## {question.title}", "", question.asked, "", *_scale(list(recipes)), ""]
+    for head, shown in measured.items():
+        if shown:
+            lines += [head, "", *_table(shown, entries)]
+    if question.picture and curves(entries):
+        lines += [f"![{question.title.partition(' ')[2]}](questions/{question.picture})", ""]
+    lines += [f"**{question.answer}**", ""] if question.answer else []
+    return "\n".join([*lines, f"Again: `python recipes/questions.py {name}`.", ""])
+
+
+def _scale(recipes: Sequence[str]) -> list[str]:
+    told = "; ".join(scale_of(name) for name in recipes)
+    return [
+        f"Measured at a small scale, the same for all rows of a table but for what a row says: {told}. Scores are of "
+        "the last checkpoint on development text: accuracy of words (generator, UD English unless a column says "
+        "otherwise, 40 kB), F1 of entities (parallel decoder, CoNLL). The spread is the standard deviation over seeds."
+    ]
+
+
+def _table(lines: Sequence[Line], entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    corpora = list(dict.fromkeys(corpus for line in lines for corpus in line.trial.corpora))
+    rows: list[list[object]] = []
+    for line in lines:
+        found = found_scores(entries, line.trial, line.use)
+        scores = mean_over_seeds(found)
+        named = identity(line.trial, 0)
+        named.pop("seed")
+        entry = next(entry for entry in entries if named.items() <= entry.items())
+        cells = [scores.get(corpus) for corpus in corpora]
+        spread = spread_over_seeds(found)
+        sizes = [f"{entry['parameters'] / 1e6:.2f} M", f"{entry['megabytes']:.1f}", entry["cpu_s"]]
+        rows.append([line.name, *cells, spread, len(found), *sizes])
+    head = ["", *corpora, "spread", "seeds", "parameters", "MB read", "CPU seconds"]
+    return table(head, rows)
+
+
+def curves(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """Kind of model -> k and score, as far as they were measured."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in QUESTIONS["bottleneck"].lines():
+        scores = mean_over_seeds(found_scores(entries, line.trial, line.use))
+        length, _, kind = line.name.removeprefix("k = ").replace(",", "").partition(" ")
+        decoder = "parallel decoder" if line.trial.recipe == "conll-small" else "generator"
+        if scores:
+            found.setdefault(f"{decoder}, {kind}" if kind else decoder, []).append((int(length), scores["en"]))
+    return found
+
+
+def draw_lengths(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Score against k, a curve a kind of model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for (name, points), style in zip(curves(entries).items(), ("ko-", "ks--", "r^-", "rv--"), strict=False):
+        axes.plot(*zip(*points, strict=True), style, label=name)
+    unit = "percent: accuracy of words (generator), F1 (parallel)"
+    axes.set(xscale="log", xlabel="k, bytes in a segment", ylabel=unit, ylim=(0, 100))
+    axes.set_xticks([*LENGTHS, 4096], [str(length) for length in (*LENGTHS, 4096)])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
+def answer(arguments: argparse.Namespace, *, results: Path, pictures: Path) -> str:
+    """Make the lines that are asked for and not there yet; the section of the page."""
+    question = QUESTIONS[arguments.question]
+    places = Places(arguments.data, arguments.runs / "trials", results / RESULTS, arguments.threads)
+    uses: dict[Trial, list[str]] = {}
+    chosen = {line.trial for line in question.lines() if not arguments.line or line.name in arguments.line}
+    for line in (line for other in QUESTIONS.values() for line in other.lines()):
+        if line.trial in chosen and line.use not in uses.setdefault(line.trial, []):
+            uses[line.trial].append(line.use)
+    measure(uses, arguments.seed or [1], places)
+    entries = read_json(places.results) or []
+    if question.picture and curves(entries):
+        draw_lengths(pictures / question.picture, entries)
+    return section_from(results, arguments.question)
+
+
+def section_from(results: Path, name: str) -> str:
+    """The section from what was measured before, nothing if nothing was."""
+    return section(QUESTIONS[name], read_json(results / RESULTS) or [], name)
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """What `answer` takes."""
+    names = list(dict.fromkeys(line.name for line in QUESTIONS[name].lines()))
+    parser.add_argument("--line", action="append", choices=names, metavar="NAME", help=f"may be given several times "
+                        f"(default: all): {'; '.join(names)}")  # fmt: skip
+    parser.add_argument("--seed", action="append", type=int, help="likewise (default: 1)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--threads", type=int, default=1)
