@@ -61,14 +61,14 @@ def convert(
     from bytespan.corpora.writing import write_documents
     from bytespan.errors import ConfigError
 
-    format = to_format.value if to_format else format_of_name(target)
+    format = to_format or format_of_name(target)
     if format is None:
         raise ConfigError(f"{target}: the format cannot be told from the name: give it with --to")
     skipped = Skipped()
     bad = skipped if on_error is OnErrorChoice.skip else stop
     documents = read_documents(
         source,
-        format=from_format.value if from_format else None,
+        format=from_format,
         encoding=encoding,
         token_column=token_column,
         tag_column=tag_column,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Precision(str, Enum):
-    """How the weights are stored."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    int8 = "int8"
-
-
 def export(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint, or a run directory: its best checkpoint.")
@@ -37,12 +28,12 @@ def export(
         Path, typer.Argument(metavar="OUT", help="Model directory to write, or zip file if the name ends in .zip.")
     ],
     precision: Annotated[
-        Precision,
+        Literal["fp32", "fp16", "int8"],
         typer.Option(
             "--precision",
             help="Of the weights: fp32 as trained; fp16 half the size; int8 a quarter, faster and a little less exact.",
         ),
-    ] = Precision.fp16,
+    ] = "fp16",
     dev_files: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,12 +103,12 @@ def export(
         training_data=tuple(training_data or ()),
         scores=dict(_score(assignment) for assignment in scores or ()),
     )
-    if precision is not Precision.fp32:
-        prices = _measure(trained, checkpoint, dev_files, precision.value, threads)
-        _show(prices, precision.value)
+    if precision != "fp32":
+        prices = _measure(trained, checkpoint, dev_files, precision, threads)
+        _show(prices, precision)
         if not force:
-            refuse_dear(prices, precision=precision.value, remedy="give --force")
-    export_package(trained, target, provenance=provenance, precision=precision.value, with_weights=weights, card=chosen)
+            refuse_dear(prices, precision=precision, remedy="give --force")
+    export_package(trained, target, provenance=provenance, precision=precision, with_weights=weights, card=chosen)
 
 
 def _measure(

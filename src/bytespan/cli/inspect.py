@@ -82,7 +82,7 @@ def inspect(
     bad = skipped if on_error is OnErrorChoice.skip else stop
     texts: dict[str, list[Document]] = {}
     for language, file in name_files(files or ["-"]):
-        texts.setdefault(language, []).extend(_read(file, format and format.value, encoding, bad))
+        texts.setdefault(language, []).extend(_read(file, format, encoding, bad))
     with writing(str(output)):
         output.mkdir(parents=True, exist_ok=True)
     for module in ("onnx", "sklearn", "matplotlib"):

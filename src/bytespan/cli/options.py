@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,29 +25,11 @@ class OnErrorChoice(str, Enum):
     skip = "skip"
 
 
-class AnnotatedFormat(str, Enum):
-    """Formats that hold spans."""
+AnnotatedFormat = Literal["conllu", "conll", "jsonl", "doccano", "prodigy", "spacy", "brat"]
+"""Formats that hold spans."""
 
-    conllu = "conllu"
-    conll = "conll"
-    jsonl = "jsonl"
-    doccano = "doccano"
-    prodigy = "prodigy"
-    spacy = "spacy"
-    brat = "brat"
-
-
-class AnyFormat(str, Enum):
-    """Formats that can be read."""
-
-    conllu = "conllu"
-    conll = "conll"
-    jsonl = "jsonl"
-    doccano = "doccano"
-    prodigy = "prodigy"
-    spacy = "spacy"
-    brat = "brat"
-    text = "text"
+AnyFormat = Literal[AnnotatedFormat, "text"]
+"""Formats that can be read."""
 
 
 def _keep_debug(context: typer.Context, wanted: bool) -> bool:
