@@ -243,7 +243,8 @@ def sizes(results: Results) -> list[str]:
         "## Size and training time",
         "",
         "Parameters besides those of the table of hashed n-grams, of which a text reads a few rows; the package; "
-        "hours of optimizer steps on a CPU that other work shared, without scoring.",
+        "hours of optimizer steps on a CPU that other work shared, without scoring; the commit that it was packaged "
+        "at, with a + if files had changed since.",
         "",
         *table(head, rows),
     ]
@@ -329,12 +330,15 @@ def generator(results: Results) -> list[str]:
 
 HEAD = """# Results
 
-Everything is scored from raw text by exact spans, on test files that no training read: with `../shared/score/score.py`,
-the paper's generator (below) with `bytespan evaluate`, which counts in the same way. "Best peer" is the best of those
-that have been measured.
-Figures are percents; an en dash stands for what has not been measured yet. Commands run in the project's root, with the
-data in `../shared/data`; `python recipes/experiments.py list` tells what each experiment is, and this page is made
-from `recipes/results/*.json` by `python recipes/report.py`.
+Everything is scored from raw text by exact spans, on test files that no training read: with
+`../shared/score/score.py`, the paper's generator (below) with `bytespan evaluate`, which counts in the same way.
+"bytespan" is the parallel decoder, `base` the packaged model; "the paper" is Gillick et al. 2016, *Multilingual
+Language Processing From Bytes*. Peers are other taggers, trained here on the same files; "best peer" is the best of
+those that have been measured. Rows are called by the folders of the data: most are language codes.
+
+Figures are percents; an en dash stands for what has not been measured yet. Commands run in the project's root, with
+the data in `../shared/data`, which is not part of the project; `python recipes/experiments.py list` tells what each
+experiment is, and this page is made from `recipes/results/*.json` by `python recipes/report.py`.
 
 """
 
