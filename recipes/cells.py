@@ -42,14 +42,16 @@ states cluster by label, not by language? Which cells track word ends, scripts, 
 Measured as by `bytespan inspect`, on 100 kB of development text of 13 languages (CoNLL: 4): of each position's state,
 which are the ten nearest, those of the same word left out (0 is chance, 1 all of them), with as many positions of every
 label in every language; and how well a linear map finds the label, mean over labels and languages, if it was trained on
-all languages, or on all but the one where it is asked. *input* is what the first layer reads.
+all languages, or on all but the one where it is asked. The silhouette, from -1 to 1, says how much nearer a state is to
+those of its own label (or language) than to those of the next one. *input* is what the first layer reads.
 
 Then linear probes: the accuracy with which a property is found on text held out, every class counted alike, and in
 brackets how much it is above that of a control that can only learn by heart which class each word has (Hewitt and Liang
 2019). A generator is asked at each character whether the word ends there, before it has seen what follows."""
 
 SINGLE = """The single cell that tells each best (of scripts, languages and labels: the one that is told best of all),
-by the area under the curve:"""
+by the area under the ROC curve: 1 if its activation alone always tells, 0.5 if it tells nothing. → marks the half of
+a layer that reads from the start, ← the one that reads from the end."""
 
 
 def answer(arguments: argparse.Namespace, *, results: Path, pictures: Path, models: Models = MODELS) -> str:

@@ -107,18 +107,35 @@ QUESTIONS = {
 
 
 def write_section(page: Path, title: str, section: str) -> None:
-    """Put a section, which begins with `title`, in the place of the one of that title, or at the end."""
-    text = page.read_text(encoding="utf-8") if page.exists() else HEAD
-    head, *sections = text.split("\n## ")
+    """Put a section, which begins with `title`, in the place of the one of that title, or between those beside it."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, *sections = text.split("\n## ")
     kept = {part.split("\n", 1)[0]: part.rstrip("\n") for part in sections}
     kept[title] = section.removeprefix("## ").rstrip("\n")
     body = "".join(f"\n## {kept[name]}\n" for name in sorted(kept))
-    page.write_text(f"{head.rstrip()}\n{body}", encoding="utf-8", newline="\n")
+    page.write_text(HEAD + body, encoding="utf-8", newline="\n")
 
 
 HEAD = """# Open questions
 
-What "Multilingual Language Processing From Bytes" left open, answered by measurements.
+What "Multilingual Language Processing From Bytes" (Gillick et al. 2016) left open, answered by measurements. A
+section says what was asked, how it was measured and what came out; in bold, the answer; and the command that makes it
+again.
+
+The *generator* is the paper's model: it reads a segment of at most 60 bytes, and writes each span in it as start,
+length and label. The *parallel decoder* is that of the packaged model: it labels all words of a text at once. Most
+sections speak of these models; [results](results.md) has their scores, [recipes](../recipes/README.md) tells how they
+were trained.
+
+| package | decoder | finds | languages | lies in |
+|---|---|---|---|---|
+| `base` | parallel | words with part of speech; entities | 20; 9 | the packaged model |
+| `conll-parallel` | parallel | entities | en, de, es, nl | `recipes/weights` |
+| `conll-paper` | generator | entities | en, de, es, nl | `recipes/weights` |
+| `pos-paper` | generator | words with part of speech | 13 | `recipes/weights` |
+
+Commands run in the project's root, with the data in `../shared/data`, which is not part of the project. An en dash
+stands for what has not been measured.
 """
 
 

@@ -182,8 +182,12 @@ least 0.5 % likely, maps the model's probability to the share of such spans that
 numbers, Platt scaling), and a threshold on that confidence chooses the spans. Flat spans leave out what overlaps a more
 probable span; with alternatives it stays, so that a place may have two labels or two bounds. Thresholds were chosen on
 the development file: for the best F1, flat, and for recall 5 and 7 points above that of the most likely spans (half of
-what was missing, if that is less), with alternatives. The figures are of the test file, in percent. "P at +5" is the
-precision where the test file's own curve reaches 5 points more recall."""
+what was missing, if that is less), with alternatives.
+
+The figures are precision (P) and recall (R) on the test file, in percent: *before*, of the most likely spans, without a
+threshold; at the *best F1*; and with the threshold for which 5 or 7 points more were *asked*, of which so many were
+*gained*. *Highest flat R* is all that flat spans can reach; *P at +5* is the precision where the test file's own curve
+reaches 5 points more recall."""
 
 
 def _model_lines(name: str, result: dict[str, Any]) -> list[str]:
@@ -211,8 +215,10 @@ def _model_lines(name: str, result: dict[str, Any]) -> list[str]:
         f"{MODELS[name].capitalize()} (`{name}`){sample}:",
         "",
         *table([*head, f"P at +{100 * PRICED:.0f}"], rows, signed=gained),
-        "Expected calibration error on the test file (15 bins) of the flat spans of the best F1. By chance, "
-        "as many spans would show an error even if each were right exactly with its confidence:",
+        "Expected calibration error (ECE, 15 bins), by how much confidence and the share of spans that are right "
+        "differ on average: 0 is perfect. On the test file, of the flat spans of the best F1, by the model's own "
+        "probability (*before*) and by the confidence (*after*). *By chance*: what as many spans would show even if "
+        "each were right exactly with its confidence.",
         "",
         *table(titles, errors),
     ]
