@@ -18,6 +18,7 @@ import csv
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -137,12 +138,15 @@ def run(experiment: Experiment, places: Places) -> None:
 def train(experiment: Experiment, places: Places) -> None:
     """Train in `runs/NAME`, or go on there."""
     from bytespan.neural import runs
+    from bytespan.runtime.parallel import open_parallel
+    from bytespan.teaching import ask_teachers
 
     recipe = recipe_of(experiment)
     if experiment.sentences is not None:
         recipe = cut_corpora(recipe, experiment.sentences, data=places.data, output=places.runs / "sentences")
     runs.prepare(device="cpu", threads=places.threads)
-    for record in runs.run_training(recipe, places.runs / experiment.name, data=places.data):
+    teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
+    for record in runs.run_training(recipe, places.runs / experiment.name, data=places.data, teach=teach):
         if record.dev is not None:
             report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
 

@@ -52,24 +52,22 @@ def ask_teachers(
     the first document is read.
     """
     pupil = TagSets(labels)
-    teachers = {name: open_teacher(name) for name in dict.fromkeys(name for m in members for name in m.teachers)}
-    for member in members:
-        for name in member.teachers:
-            _check(name, teachers[name].tags, pupil, member)
-    for (names, tasks), group in groupby(members, key=lambda member: (member.teachers, frozenset(member.labels))):
-        data = [member.document.data for member in group]
+    asked = groupby(members, key=lambda member: (member.teachers, frozenset(labels.keys() & member.labels.keys())))
+    groups = [(names, tasks, [member.document.data for member in group]) for (names, tasks), group in asked]
+    for name, tasks in dict.fromkeys((name, tasks) for names, tasks, _ in groups for name in names):
+        _check(name, open_teacher(name).tags, pupil, tasks)  # and close it: all at once may be too many
+    for names, tasks, data in groups:
         if names:
-            yield from _lessons(data, [teachers[name] for name in names], pupil, tasks)
+            yield from _lessons(data, [open_teacher(name) for name in names], pupil, tasks)
         else:
             yield from ({} for _ in data)
 
 
-def _check(name: str, teacher: TagSets, pupil: TagSets, member: Annotated) -> None:
-    tasks = [task for task in teacher.labels if task in member.labels]
-    if not tasks:
+def _check(name: str, teacher: TagSets, pupil: TagSets, tasks: frozenset[str]) -> None:
+    if tasks.isdisjoint(teacher.labels):
         raise ConfigError(f"{name}: teaches {', '.join(teacher.labels)}, but its corpus annotates "
-                          f"{', '.join(member.labels)}: give another teacher or leave it out")  # fmt: skip
-    for task in tasks:
+                          f"{', '.join(sorted(tasks))}: give another teacher or leave it out")  # fmt: skip
+    for task in tasks.intersection(teacher.labels):
         unknown = [label for label in teacher.labels[task] if label not in pupil.labels.get(task, ())]
         if unknown:
             raise LabelError(f"{name}: teaches the {task} labels {', '.join(unknown)}, which no training corpus has: "
