@@ -227,10 +227,10 @@ Measured on mixtures made of test files. *Clauses*: what stands between commas a
 between any two of these clauses one of another language; only the former are scored, so that all mixtures of a language
 have the same gold spans. The same with other clauses of the same language tells how much of a loss is by the broken
 thread alone. *Names*: every name is replaced by one of the same label from another language's test file, or, likewise,
-from its own. *Unmixed*: the clauses in their own order. Another language is the mean over all others. Of models of one
-language, the *right one* is that of the language that is scored, as if somebody had told which clause is in which
-language; *either* is the mean of the two of a mixture, as if one had to be chosen for a line. Every mixture was made
-once, from a fixed seed."""
+from its own. *Unmixed*: the clauses in their own order. *Another language* is the mean over all others, and what it has
+less than the same language is the cost *by language alone*. Of models of one language, the *right one* is that of the
+language that is scored, as if somebody had told which clause is in which language; *either* is the mean of the two of a
+mixture, as if one had to be chosen for a line. Every mixture was made once, from a fixed seed."""
 
 TABLES = {
     ("entities", CLAUSES): "Entities, clauses in turn: F1 on the first {} clauses of each CoNLL test file.",
@@ -266,32 +266,33 @@ def _table(figures: Figures, name: str, setting: Setting, kind: str) -> list[str
         if any(value is not None for values in found.values() for value in values):
             columns |= {f"{system}: {mixed}": values for mixed, values in found.items()}
             if system != SYSTEMS[2]:
-                columns[f"{system}: by the language"] = list(map(difference, found[MIXED[2]], found[MIXED[1]]))
+                columns[f"{system}: by language alone"] = list(map(difference, found[MIXED[2]], found[MIXED[1]]))
     rows = [[language, *values] for language, *values in zip(setting.languages, *columns.values(), strict=True)]
     rows.append(["**mean**", *map(average, columns.values())])
-    return table(["", *columns], rows, signed=[title for title in columns if title.endswith("by the language")])
+    return table(["", *columns], rows, signed=[title for title in columns if title.endswith("by language alone")])
 
 
 def _answer(figures: Figures, settings: Mapping[str, Setting]) -> str:
     """Two sentences."""
     costs, others = [], []
-    for (name, kind), _ in TABLES.items():
+    for name, kind in TABLES:
         if name not in settings:
             continue
-        means = {system: _means(figures, name, settings[name], kind, system) for system in SYSTEMS}
-        unmixed, same, another = means[SYSTEMS[0]]
-        what = f"{name}, {kind}"
+        one, right, either = (_means(figures, name, settings[name], kind, system) for system in SYSTEMS)
+        figure = "accuracy" if settings[name].task == TOKENS else "F1"
+        unmixed, same, another = one
         if unmixed is not None and same is not None and another is not None:
-            costs.append(f"{another - unmixed:+.1f} points ({what}; the same language: {same - unmixed:+.1f})")
-        right, either = means[SYSTEMS[1]], means[SYSTEMS[2]]
-        if right[0] is not None and right[2] is not None:
-            others.append(f"the right one of its language {right[2] - right[0]:+.1f} ({what})")
-        if kind == CLAUSES and right[0] is not None and either[2] is not None:
-            others.append(f"either of the two {either[2] - right[0]:+.1f} ({what})")
-    compared = f"Models of one language change by: {', '.join(others)}." if others else (
-        "Models of one language have not been measured yet."
-    )  # fmt: skip
-    return f"**Text in two languages at once changes one model for all by {', '.join(costs)}. {compared}**"
+            cost = f"{another - unmixed:+.1f} {figure} with {kind} of another language against"
+            costs.append(f"{name} {cost} {same - unmixed:+.1f} with those of the same")
+        alone = difference(right[2], right[0]), difference(either[2], right[0])
+        if alone[0] is not None:
+            told = f"{alone[0]:+.1f} {figure} with {kind} of another language"
+            either_too = f", {alone[1]:+.1f} with either model" if kind == CLAUSES and alone[1] is not None else ""
+            others.append(f"{name} {told}{either_too}")
+    compared = "Models of one language have not been measured yet."
+    if others:
+        compared = f"Models of one language, the right one for each clause, change by: {'; '.join(others)}."
+    return f"**Mixing changes one model for all by: {'; '.join(costs)}. {compared}**"
 
 
 def _means(figures: Figures, name: str, setting: Setting, kind: str, system: str) -> list[float | None]:
