@@ -145,8 +145,8 @@ def parts_of_speech(results: Results) -> list[str]:
         "",
         "F1 of spans with their tag (`upos_f1`): a word counts if it was found and tagged rightly. One model for all "
         "languages (`base`) against peers that were trained on the folder's training file alone (`it_partut` has "
-        "none). The CRF has no trained tokenizer: where it is far behind (fa, fr, it, yo, pcm) see its `token_f1` in "
-        "`recipes/results/peers.json` before blaming its tags.",
+        "none of its own). The CRF has no trained tokenizer: where it is far behind (fa, fr, it, yo, pcm) see its "
+        "`token_f1` in `recipes/results/peers.json` before blaming its tags.",
         "",
     ]
     for metric, text in (("upos_f1", ""), ("accuracy", "Accuracy, the share of gold words found with their tag:")):
@@ -198,7 +198,15 @@ def african(results: Results) -> list[str]:
     rows.append(("**mean**", average(figure for _, figure in rows)))
     files = [POS_FILES[name] for name in ("yo", "wo", "pcm")]
     rows += [(f"{_title(file)}, words, UPOS F1", results.figure("african", file, "upos_f1")) for file in files]
-    return ["## African languages", "", *table(("MasakhaNER 2.0 and UD", "bytespan"), rows), *again("african")]
+    return [
+        "## African languages",
+        "",
+        "One model (`african`) for the entities of MasakhaNER 2.0 and the words of three treebanks, called by the "
+        "folders of the data.",
+        "",
+        *table(("test file", "bytespan"), rows),
+        *again("african"),
+    ]
 
 
 ALONE = (
@@ -266,6 +274,8 @@ def spread(results: Results) -> list[str]:
     names = [run for name, *_ in SEEDS for run in (name, f"{name}-seed2", f"{name}-seed3")]
     return [
         "## Spread over seeds",
+        "",
+        "The same training three times, with other random numbers: what differs by less than this may be chance.",
         "",
         *table(("test", "seed 1", "seed 2", "seed 3", "mean", "standard deviation"), rows),
         *again(*names),
@@ -353,7 +363,8 @@ def page(results: Results) -> str:
 def curves() -> list[str]:
     """The learning curves of the trainings whose pictures are there."""
     names = [experiment.name for experiment in EXPERIMENTS if (CURVES / f"training-{experiment.name}.png").exists()]
-    return ["## Trainings", "", *(f"![Training of {name}](results/training-{name}.png)\n" for name in names)]
+    told = "Loss on the training text, and scores on the development files, hour by hour."
+    return ["## Trainings", "", told, "", *(f"![Training of {name}](results/training-{name}.png)\n" for name in names)]
 
 
 def budgets(results: Results) -> list[str]:
@@ -363,7 +374,11 @@ def budgets(results: Results) -> list[str]:
         for e in results.peers
     ]
     head = ("peer", "sentences", "budget", "CPU seconds", "measured by")
-    return ["## What the peers were given", "", *table(head, rows)]
+    told = (
+        "How much each peer was allowed to train. UDPipe trains until its epochs are over, the CRF until its "
+        "iterations are, spaCy until it gets no better or its time is up."
+    )
+    return ["## What the peers were given", "", told, "", *table(head, rows)]
 
 
 def main() -> None:
