@@ -13,7 +13,7 @@ import bytespan.units
 from bytespan.config import ModelConfig
 from bytespan.decoding import log_softmax
 from bytespan.lattice import TagSets, likely_spans, unit_windows
-from bytespan.parallel import BATCH_UNITS, predict_by_units
+from bytespan.parallel import BATCH_UNITS, predict_by_units, predict_part_by_part
 from bytespan.spans import Span
 from bytespan.units import UnitBatch, collate_units, cut_units
 from strategies import texts
@@ -77,6 +77,26 @@ def test_result_does_not_depend_on_how_much_is_worked_on_at_a_time(
         patch.setattr(bytespan.parallel, "PASSAGE_BYTES", passage_bytes)
         patch.setattr(bytespan.parallel, "BATCH_UNITS", batch_units)
         assert predict_by_units(Arithmetic(), data, tasks=tasks) == expected
+
+
+@given(inputs | st.text("abcD .\n", max_size=300).map(str.encode), floors, st.integers(1, 60), st.integers(1, 9))
+def test_parts_of_a_document_make_it_up_and_have_its_spans(
+    data: bytes, floors: dict[str, float], part_bytes: int, batch_units: int
+) -> None:
+    tasks = ("tokens", "entities")
+    (expected,) = predict_by_units(Arithmetic(), [data], tasks=tasks, floors=floors)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (bytespan.units, bytespan.parallel):
+            patch.setattr(module, "PART_BYTES", part_bytes)
+        patch.setattr(bytespan.parallel, "BATCH_UNITS", batch_units)
+        parts = list(predict_part_by_part(Arithmetic(), data, tasks=tasks, floors=floors))
+    assert [begin for begin, _, _ in parts] == [0, *(end for _, end, _ in parts[:-1])]
+    assert parts[-1][1] == len(data)
+    assert all(span.end <= end - begin for begin, end, spans in parts for task in tasks for span in spans[task])
+    for task in tasks:
+        found = [span.shifted(by=begin) for begin, _, spans in parts for span in spans[task]]
+        assert found == expected[task]
+        assert [span.score for span in found] == [span.score for span in expected[task]]
 
 
 @given(inputs)

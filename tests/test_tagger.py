@@ -231,6 +231,21 @@ UNSURE = "Angela México , viajó Merkel Paris ; Баха Ангела 東 京 x
 """Words that the model knows in places that it does not."""
 
 
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_parts_of_a_text_make_it_up_and_have_its_spans(
+    either: Path, tiny_documents: list[Document], threshold: float | None
+) -> None:
+    tagger = bytespan.load(either)
+    for text in (b"", b" ", b"\xff or so", UNSURE.encode() * 3, b"\n".join(item.data for item in tiny_documents)):
+        whole = tagger(text, threshold=threshold)
+        parts = list(tagger.parts(text, threshold=threshold))
+        assert b"".join(part.data for _, part in parts) == text
+        for task in tagger.tasks:
+            found = [span.shifted(by=begin) for begin, part in parts for span in part.spans[task]]
+            assert tuple(found) == whole.spans[task]
+    assert {part.identifier for _, part in tagger.parts(Document(b"a", identifier=7))} == {7}
+
+
 def test_lower_threshold_gives_more_spans_and_a_higher_one_fewer(either: Path) -> None:
     tagger = bytespan.load(either)
     found = [tagger(UNSURE, threshold=threshold).entities for threshold in (0.006, 0.2, 0.6, 0.98)]

@@ -5,7 +5,7 @@ training and the tagger of a user come from the very same steps.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, Protocol
@@ -17,7 +17,6 @@ from bytespan.config import ModelConfig
 from bytespan.decoding import log_softmax
 from bytespan.languages import Profiles, recognised, recognised_parts
 from bytespan.lattice import (
-    Edges,
     Ints,
     LikelySpans,
     TagSets,
@@ -39,7 +38,7 @@ BATCH_UNITS = 1024
 BATCH_WINDOWS = 2
 """Windows in a batch at least, whatever their length: the LSTM reads one alone at two thirds of the speed."""
 
-PASSAGE_BYTES = 1 << 17
+PASSAGE_BYTES = 1 << 16
 """The most bytes of whole documents whose windows are dealt into batches together."""
 
 
@@ -73,22 +72,49 @@ def predict_by_units(
     are dealt into batches together, those of like length with one another. The result does not depend on which
     documents come together.
     """
-    floors = floors or {}
-    found = {task: _Likely(floors[task]) if task in floors else _Tags() for task in tasks}
-    places = [_Places(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    counts = np.zeros(len(data), np.int64)
-    for passage in _passages(data, model.config.segment_length, model.profiles):
-        for begins, scores in _scores(model, passage):
-            for task, settled in found.items():
-                logs = log_softmax(scores[:, model.tags.columns[task]])
-                logs[begins, 2::2] = -np.inf  # nothing goes on in a document's first unit
-                settled.add(logs)
-        counts[passage.documents] += passage.counts
-        places.append(passage.kept_places())
-    units = _Places(*map(np.concatenate, zip(*places, strict=True)))
-    bounds = np.append(0, np.cumsum(counts))
-    by_task = {task: _dealt_out(settled.found(), bounds, model.tags, units, task) for task, settled in found.items()}
-    return [{task: members[i] for task, members in by_task.items()} for i in range(len(data))]
+    result: list[dict[str, list[Span]]] = [{task: [] for task in tasks} for _ in data]
+    for settled in _settle(model, data, tasks=tasks, floors=floors or {}):
+        for task, found in settled.found.items():
+            spans = model.tags.spans(found, settled.units, task)
+            numbers = settled.units.documents[found.first]
+            edges = np.append(np.flatnonzero(np.diff(numbers, prepend=-1)), len(numbers)).tolist()
+            for first, last in pairwise(edges):
+                result[numbers[first]][task] += spans[first:last]
+    return result
+
+
+def predict_part_by_part(
+    model: UnitModel, data: bytes, *, tasks: Sequence[str], floors: Mapping[str, float] | None = None
+) -> Iterator[tuple[int, int, dict[str, list[Span]]]]:
+    """The same spans of one document as they are found: first and last byte of the part that they lie in, spans.
+
+    The spans count from the first byte of their part. The parts, in order, make up the document; they are as long as
+    the model happens to leave them, mostly a few kilobytes.
+    """
+    begin = 0
+    for settled in _settle(model, [data], tasks=tasks, floors=floors or {}):
+        end = int(settled.units.ends[-1])
+        within = settled.units.moved(by=-begin)
+        yield begin, end, {task: model.tags.spans(found, within, task) for task, found in settled.found.items()}
+        begin = end
+    yield begin, len(data), {task: [] for task in tasks}
+
+
+class _Places(NamedTuple):
+    """Where units lie in their documents."""
+
+    starts: Ints
+    ends: Ints
+    documents: Ints
+    """Number of each one's document."""
+
+    def slice(self, first: int, last: int | None) -> "_Places":
+        """Some units in a row."""
+        return _Places(*(column[first:last] for column in self))
+
+    def moved(self, *, by: int) -> "_Places":
+        """The same units so many bytes further on."""
+        return _Places(self.starts + by, self.ends + by, self.documents)
 
 
 def score_units(model: UnitModel, data: Sequence[bytes]) -> Iterator[Floats]:
@@ -98,99 +124,93 @@ def score_units(model: UnitModel, data: Sequence[bytes]) -> Iterator[Floats]:
             yield scores
 
 
-def _dealt_out(found: LikelySpans, bounds: Ints, tags: TagSets, units: Edges, task: str) -> list[list[Span]]:
-    """The spans of each document, the units of which are those between two `bounds`."""
-    spans = tags.spans(found, units, task)
-    edges = np.searchsorted(found.first, bounds).tolist()
-    return [spans[first:last] for first, last in pairwise(edges)]
+class _Settled(NamedTuple):
+    """Units in a row, and all spans that lie in them: none goes on into other units."""
+
+    units: _Places
+    found: dict[str, LikelySpans]
+    """Task -> spans, in the order of their first units."""
 
 
-class _Tags:
-    """The best tags of units for one task, settled as their log-probabilities come in."""
+class _Rule(NamedTuple):
+    """Which spans of a task are looked for."""
 
-    def __init__(self) -> None:
-        self._stretches = _Stretches(stand_apart)
-        self._best: list[Ints] = []
-        self._logs: list[Floats] = []
-        """Log-probabilities of the best tags."""
-
-    def add(self, logs: Floats) -> None:
-        """Take the log-probabilities (n, N) of the next units."""
-        for _, stretch, count in self._stretches.add(logs):
-            self._settle(stretch[:count])
-
-    def _settle(self, logs: Floats) -> None:
-        tags = best_tags(logs)
-        self._best.append(tags.astype(np.int16))
-        self._logs.append(logs[np.arange(len(logs)), tags])
-
-    def found(self) -> LikelySpans:
-        """The spans that the tags stand for, in order, once all came."""
-        for _, stretch, _ in self._stretches.rest():
-            self._settle(stretch)
-        tags = np.concatenate([np.zeros(0, np.int16), *self._best])
-        return tagged_spans(tags, np.concatenate([np.zeros(0, np.float32), *self._logs]))
+    apart: Callable[[Floats], NDArray[np.bool_]]
+    """Before which units, of log-probabilities (n, N), the spans before do not depend on what follows."""
+    find: Callable[[Floats, int], LikelySpans]
+    """Those that begin in the first so many units, behind which the next one may stand, too."""
 
 
-class _Likely:
-    """Spans of one task that are probable enough, found as the log-probabilities come in."""
-
-    def __init__(self, floor: float) -> None:
-        self._stretches = _Stretches(partial(ends_likely_spans, floor=floor))
-        self._floor = floor
-        self._found: list[LikelySpans] = []
-
-    def add(self, logs: Floats) -> None:
-        """Take the log-probabilities (n, N) of the next units."""
-        for stretch in self._stretches.add(logs):
-            self._find(*stretch)
-
-    def _find(self, first: int, logs: Floats, count: int) -> None:
-        found = likely_spans(logs, self._floor, count=count)
-        self._found.append(replace(found, first=found.first + first, last=found.last + first))
-
-    def found(self) -> LikelySpans:
-        """The spans, in the order of their first units, once all came."""
-        for stretch in self._stretches.rest():
-            self._find(*stretch)
-        return LikelySpans.joined(self._found)
+def _settle(
+    model: UnitModel, data: Sequence[bytes], *, tasks: Sequence[str], floors: Mapping[str, float]
+) -> Iterator[_Settled]:
+    """The spans in all units of all documents, in order."""
+    rules = {
+        task: _Rule(partial(ends_likely_spans, floor=floors[task]), partial(_find_likely, floors[task]))
+        if task in floors
+        else _Rule(stand_apart, _find_best)
+        for task in tasks
+    }
+    row = _Row(rules)
+    for passage in _passages(data, model.config.segment_length, model.profiles):
+        for places, scores in _scores(model, passage):
+            begins = np.diff(places.documents, prepend=row.document) != 0
+            logs = {task: log_softmax(scores[:, model.tags.columns[task]]) for task in tasks}
+            for members in logs.values():
+                members[begins, 2::2] = -np.inf  # nothing goes on in a document's first unit
+            yield from row.add(places, logs)
+    yield from row.rest()
 
 
-class _Stretches:
-    """Log-probabilities of units as they come in, handed on once what is to be known of them can be known."""
-
-    def __init__(self, apart: Callable[[Floats], NDArray[np.bool_]]) -> None:
-        """`apart` says before which units what is before does not depend on what follows."""
-        self._apart = apart
-        self._settled = 0
-        self._waiting: list[Floats] = []
-        """Log-probabilities (n, N) of the units that may still depend on what follows."""
-
-    def add(self, logs: Floats) -> Iterator[tuple[int, Floats, int]]:
-        """Of the units before the last one that stands apart: the first, log-probabilities, and how many they are.
-
-        Behind theirs stand those of the next unit.
-        """
-        self._waiting.append(logs)
-        for place in (np.flatnonzero(self._apart(logs)[1:]) + 1).tolist()[-1:]:
-            self._waiting[-1] = logs[: place + 1]
-            stretch = np.concatenate(self._waiting)
-            yield self._settled, stretch, len(stretch) - 1
-            self._settled += len(stretch) - 1
-            self._waiting = [logs[place:]]
-
-    def rest(self) -> Iterator[tuple[int, Floats, int]]:
-        """The same of all units that are left, behind which nothing follows."""
-        if self._waiting:
-            stretch = np.concatenate(self._waiting)
-            yield self._settled, stretch, len(stretch)
+def _find_best(logs: Floats, count: int) -> LikelySpans:
+    logs = logs[:count]
+    tags = best_tags(logs)
+    return tagged_spans(tags, logs[np.arange(count), tags])
 
 
-class _Places(NamedTuple):
-    """Where units begin and end in their documents."""
+def _find_likely(floor: float, logs: Floats, count: int) -> LikelySpans:
+    return LikelySpans.joined([likely_spans(logs, floor, count=count)])
 
-    starts: Ints
-    ends: Ints
+
+class _Row:
+    """Units as they come in, handed on with their spans once these can be known."""
+
+    def __init__(self, rules: Mapping[str, _Rule]) -> None:
+        self.document = -1
+        """Number of the document that the last unit is in."""
+        self._rules = rules
+        self._units: list[_Places] = []
+        """Units whose spans may still depend on what follows."""
+        self._logs: dict[str, list[Floats]] = {task: [] for task in rules}
+        """Task -> their log-probabilities (n, N)."""
+
+    def add(self, units: _Places, logs: Mapping[str, Floats]) -> Iterator[_Settled]:
+        """Take the next units; those before the last one that stands apart in all tasks are settled."""
+        self.document = int(units.documents[-1])
+        apart = np.ones(len(units.documents), np.bool_)
+        for task, rule in self._rules.items():
+            apart &= rule.apart(logs[task])
+        for place in (np.flatnonzero(apart[1:]) + 1).tolist()[-1:]:
+            yield self._settled(units.slice(0, place), {task: logs[task][: place + 1] for task in logs})
+            units, logs = units.slice(place, None), {task: logs[task][place:] for task in logs}
+        self._units.append(units)
+        for task, members in logs.items():
+            self._logs[task].append(members)
+
+    def rest(self) -> Iterator[_Settled]:
+        """All units that are left, behind which nothing follows."""
+        if self._units:
+            yield self._settled(self._units.pop(), {task: members.pop() for task, members in self._logs.items()})
+
+    def _settled(self, units: _Places, logs: Mapping[str, Floats]) -> _Settled:
+        """The waiting units, which wait no longer, and these, behind whose `logs` the next unit's may stand."""
+        places = _Places(*map(np.concatenate, zip(*self._units, units, strict=True)))
+        found = {
+            task: rule.find(np.concatenate([*self._logs[task], logs[task]]), len(places.documents))
+            for task, rule in self._rules.items()
+        }
+        self._units, self._logs = [], {task: [] for task in self._rules}
+        return _Settled(places, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,17 +220,13 @@ class _Passage:
     units: Units
     windows: Ints
     """(W, 4) first unit, last unit, first kept, last kept, each half-open; the kept ranges are one row of units."""
-    documents: slice
-    """Numbers of the documents."""
-    counts: Ints
-    """Kept units of each."""
-    begins: NDArray[np.bool_]
-    """Which of the kept units are the first of their documents."""
+    documents: Ints
+    """Number of the document that each kept unit is in."""
 
     def kept_places(self) -> _Places:
-        """Where the kept units begin and end."""
+        """Where the kept units lie."""
         kept = slice(int(self.windows[0, 2]), int(self.windows[-1, 3]))
-        return _Places(self.units.starts[kept], self.units.ends[kept])
+        return _Places(self.units.starts[kept], self.units.ends[kept], self.documents)
 
 
 def _passages(data: Sequence[bytes], length: int, profiles: Profiles | None) -> Iterator[_Passage]:
@@ -232,37 +248,48 @@ def _whole_documents(
     data: Sequence[bytes], first: int, last: int, length: int, profiles: Profiles | None
 ) -> Iterator[_Passage]:
     units, bounds = cut_documents(data[first:last])
-    counts, begins = np.diff(bounds), np.zeros(len(units), np.bool_)
-    begins[bounds[:-1][counts > 0]] = True
+    places = _Places(units.starts, units.ends, np.repeat(np.arange(first, last), np.diff(bounds)))
     windows = [
         (low + a, low + b, low + c, low + d)
         for low, high in pairwise(bounds.tolist())
-        for a, b, c, d in unit_windows(_Places(units.starts[low:high], units.ends[low:high]), length=length)
+        for a, b, c, d in unit_windows(places.slice(low, high), length=length)
     ]
     if windows:
-        yield _Passage(recognised(units, bounds, profiles), np.array(windows), slice(first, last), counts, begins)
+        yield _Passage(recognised(units, bounds, profiles), np.array(windows), places.documents)
 
 
 def _bit_by_bit(item: bytes, number: int, length: int, profiles: Profiles | None) -> Iterator[_Passage]:
     """One document, of whose units those are held that windows still to come may hold."""
     parts = recognised_parts(cut_parts(item), profiles)
-    held, kept, is_first = next(parts, None), 0, True
+    held, kept = next(parts, None), 0
     while held is not None:
         part = next(parts, None)
         windows = np.array(unit_windows(held, length=length, kept=kept, is_whole=part is None))
-        if len(windows):
-            begins = np.zeros(int(windows[-1, 3]) - kept, np.bool_)
-            begins[0], is_first = is_first, False
-            yield _Passage(held, windows, slice(number, number + 1), np.array([len(begins)]), begins)
-            kept = int(windows[-1, 3])
+        for few in _some_at_a_time(windows, is_whole=part is None):
+            yield _Passage(held, few, np.full(int(few[-1, 3]) - kept, number))
+            kept = int(few[-1, 3])
         if part is None:
             return
         needed = int(np.searchsorted(held.starts, held.starts[min(kept, len(held) - 1)] - length // 8))
         held, kept = Units.joined([held.slice(needed, len(held)), part]), kept - needed
 
 
-def _scores(model: UnitModel, passage: _Passage) -> Iterator[tuple[NDArray[np.bool_], Floats]]:
-    """Of up to BATCH_UNITS kept units at a time which are the first of their documents, and the scores (n, V)."""
+def _some_at_a_time(windows: Ints, *, is_whole: bool) -> Iterator[Ints]:
+    """The windows of a long document in order, as many as make up about two batches.
+
+    Unless these are all, an odd one at the end is left out, to be read beside others instead of alone.
+    """
+    if not len(windows):
+        return
+    longest = int((windows[:, 1] - windows[:, 0]).max())
+    count = BATCH_WINDOWS * max(2 * BATCH_UNITS // (BATCH_WINDOWS * longest), 1)
+    last = len(windows) if is_whole else len(windows) // BATCH_WINDOWS * BATCH_WINDOWS
+    for first in range(0, last, count):
+        yield windows[first : min(first + count, last)]
+
+
+def _scores(model: UnitModel, passage: _Passage) -> Iterator[tuple[_Places, Floats]]:
+    """Up to BATCH_UNITS kept units at a time, and their scores (n, V)."""
     firsts, lasts, kept, ends = passage.windows.T
     scores = np.empty((int(ends[-1] - kept[0]), model.tags.size), np.float32)
     for rows in _batches(lasts - firsts):
@@ -271,9 +298,9 @@ def _scores(model: UnitModel, passage: _Passage) -> Iterator[tuple[NDArray[np.bo
         column = np.repeat(np.arange(len(rows)), counts)
         place = np.arange(len(column)) - np.repeat(np.cumsum(counts) - counts, counts) + kept[rows][column]
         scores[place - kept[0]] = model.score(batch)[place - firsts[rows][column], column]
+    places = passage.kept_places()
     for first in range(0, len(scores), BATCH_UNITS):
-        part = slice(first, first + BATCH_UNITS)
-        yield passage.begins[part], scores[part]
+        yield places.slice(first, first + BATCH_UNITS), scores[first : first + BATCH_UNITS]
 
 
 def _batches(sizes: Ints) -> Iterator[Ints]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bytespan.calibration import OperatingPoint, Target
 from bytespan.errors import ConfigError, LabelError, ModelError
 from bytespan.package import TUNING, Package, Provenance, read_package
-from bytespan.runtime.batching import MAX_GROUP_DOCUMENTS, group_documents, open_model, tag_documents
+from bytespan.runtime.batching import MAX_GROUP_DOCUMENTS, group_documents, open_model, tag_documents, tag_parts
 from bytespan.spans import Document, encode_text
 from bytespan.tuning import Tuning, tunings_of
 
@@ -73,17 +73,9 @@ class Tagger:
         """
         if isinstance(texts, (str, bytes, bytearray)):
             raise TypeError("pipe takes an iterable of texts: call the tagger itself for a single one")
-        if beam_size < 1:
-            raise ConfigError(f"beam_size must be at least 1, got {beam_size}")
-        if beam_size > 1 and self._package.config.decoder == "parallel":
-            raise ConfigError(f"beam_size must be 1, got {beam_size}: the parallel decoder of {self.path} always finds "
-                              "the best spans")  # fmt: skip
-        wanted = self._tasks(tasks)
-        points = self._points(wanted, threshold, alternatives)
-        if points and beam_size > 1:
-            raise ConfigError(f"beam_size must be 1 where a threshold chooses the spans, got {beam_size}")
         if workers < 1:
             raise ConfigError(f"workers must be at least 1, got {workers}")
+        wanted, points = self._wanted(tasks, beam_size, threshold, alternatives)
         documents = (as_document(text) for text in texts)
         if workers > 1:
             from bytespan.runtime.workers import in_order
@@ -91,10 +83,34 @@ class Tagger:
             prepare = partial(_prepare, self._package, wanted, beam_size, threshold, alternatives)
             groups = group_documents(documents, first=MAX_GROUP_DOCUMENTS)
             return chain.from_iterable(in_order(prepare, groups, workers=workers))
-        floors = {task: point.floor for task, point in points.items()}
-        at_hand = isinstance(texts, (list, tuple))
-        found = tag_documents(self._model, documents, tasks=wanted, beam_size=beam_size, floors=floors, at_hand=at_hand)
+        found = tag_documents(
+            self._model,
+            documents,
+            tasks=wanted,
+            beam_size=beam_size,
+            floors=_floors(points),
+            at_hand=isinstance(texts, (list, tuple)),
+        )
         return map(partial(_choose, points), found) if points else found
+
+    def parts(
+        self,
+        text: Text,
+        *,
+        tasks: Sequence[str] | None = None,
+        beam_size: int = 1,
+        threshold: Threshold | None = None,
+        alternatives: bool | None = None,
+    ) -> Iterator[tuple[int, Document]]:
+        """The text bit by bit, each part with its first byte in the text and with its spans, as soon as they are found.
+
+        The spans are those of `__call__`, but count from the beginning of their part; no span goes on into another
+        part. So a text of any length is tagged in the memory that it takes itself and little more. A generator's, and
+        one that is not UTF-8, comes as one part.
+        """
+        wanted, points = self._wanted(tasks, beam_size, threshold, alternatives)
+        found = tag_parts(self._model, as_document(text), tasks=wanted, beam_size=beam_size, floors=_floors(points))
+        return ((begin, _choose(points, part) if points else part) for begin, part in found)
 
     def threshold_for(
         self,
@@ -153,6 +169,21 @@ class Tagger:
     def __repr__(self) -> str:
         return f"<Tagger {self.provenance.name} {self.provenance.version}: {', '.join(self.tasks)}>"
 
+    def _wanted(
+        self, tasks: Sequence[str] | None, beam_size: int, threshold: Threshold | None, alternatives: bool | None
+    ) -> tuple[tuple[str, ...], dict[str, OperatingPoint]]:
+        """The tasks, and their operating points as by `_points`; ConfigError for what cannot be combined."""
+        if beam_size < 1:
+            raise ConfigError(f"beam_size must be at least 1, got {beam_size}")
+        if beam_size > 1 and self._package.config.decoder == "parallel":
+            raise ConfigError(f"beam_size must be 1, got {beam_size}: the parallel decoder of {self.path} always finds "
+                              "the best spans")  # fmt: skip
+        wanted = self._tasks(tasks)
+        points = self._points(wanted, threshold, alternatives)
+        if points and beam_size > 1:
+            raise ConfigError(f"beam_size must be 1 where a threshold chooses the spans, got {beam_size}")
+        return wanted, points
+
     def _points(
         self, tasks: Sequence[str], threshold: Threshold | None, alternatives: bool | None
     ) -> dict[str, OperatingPoint]:
@@ -186,6 +217,11 @@ def _prepare(
     return lambda group: list(
         tagger.pipe(group, tasks=tasks, beam_size=beam_size, threshold=threshold, alternatives=alternatives)
     )
+
+
+def _floors(points: Mapping[str, OperatingPoint]) -> dict[str, float]:
+    """Task -> how probable a span must be for its operating point."""
+    return {task: point.floor for task, point in points.items()}
 
 
 def _choose(points: Mapping[str, OperatingPoint], document: Document) -> Document:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bytespan.cli.answers import LONG_BYTES
 from bytespan.spans import Document
+from bytespan.tagger import load
 from cli.conftest import Run
 
 if TYPE_CHECKING:
@@ -21,6 +23,18 @@ def test_tag_shows_the_spans_of_a_parallel_decoder(run: Run, tiny_parallel_packa
     assert shown.stdout == "[Angela Merkel]PER besuchte [Paris]LOC .\n"
     (line,) = run("tag", "-m", tiny_parallel_package, "-f", "jsonl", stdin=TEXT).stdout.splitlines()
     assert [span["label"] for span in json.loads(line)["tokens"]] == ["PROPN", "PROPN", "VERB", "PROPN", "PUNCT"]
+
+
+def test_a_long_json_text_is_answered_like_a_short_one(run: Run, tiny_parallel_package: Path) -> None:
+    text = (TEXT + " é\n") * (2 + LONG_BYTES // len(TEXT))
+    arguments = ("tag", "-m", tiny_parallel_package, "-f", "jsonl")
+    (line,) = run(*arguments, stdin=json.dumps({"id": "x", "text": text})).stdout.splitlines()
+    document = load(tiny_parallel_package)(text)
+    answer = json.loads(line)
+    assert answer["id"] == "x"
+    for task, spans in (("tokens", document.tokens), ("entities", document.entities)):
+        assert answer[task] == [span.to_json() for span in spans]
+    assert len(answer["tokens"]) > 1000
 
 
 def test_evaluate_scores_a_parallel_decoder(

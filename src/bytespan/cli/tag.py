@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,11 +33,12 @@ from bytespan.cli.options import (
 if TYPE_CHECKING:
     from bytespan.corpora.texts import TextLine
     from bytespan.package import Package
+    from bytespan.runtime.workers import Work
     from bytespan.spans import Document
     from bytespan.tagger import Tagger
 
     Render = Callable[[TextLine, Document], str]
-    Answer = Callable[[list[TextLine]], str]
+    Answer = Callable[[list[TextLine]], Iterator[str]]
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def tag(
         "tasks": tasks, "beam_size": beam_size, "threshold": least, "alternatives": alternatives
     }  # fmt: skip
     head, render, foot = _renderer(format, tasks, tagger.labels)
-    answer = partial(_answer, tagger, render, wanted)
+    answer = partial(_answer, tagger, format, render, wanted)
     prepare = partial(_prepare, tagger.package, format, tasks, wanted)
     skipped = Skipped()
     with Results() as results:
@@ -140,8 +141,9 @@ def tag(
             bad = skipped if on_error is OnErrorChoice.skip else stop
             groups = read_texts(file, form=form, encoding=encoding, on_error=bad)
             if workers == 1:
-                for group in groups:
-                    results.write_now(answer(group))
+                for answers in map(answer, groups):  # no group is held while the next one is read
+                    for text in answers:
+                        results.write_now(text)
             else:
                 from bytespan.runtime.workers import hand_on
 
@@ -187,7 +189,9 @@ def _renderer(format: OutputFormat, tasks: list[str], labels: Mapping[str, Seque
     from bytespan.cli import show
 
     if format is OutputFormat.jsonl:
-        return "", _json_line, ""
+        from bytespan.cli.answers import json_line
+
+        return "", json_line, ""
     if format in (OutputFormat.conllu, OutputFormat.conll):
         from bytespan.corpora.writing import renderer
 
@@ -201,32 +205,28 @@ def _renderer(format: OutputFormat, tasks: list[str], labels: Mapping[str, Seque
     return "", lambda line, document: marked(document, task=task) + line.ending.decode(), ""
 
 
-def _prepare(package: Package, format: OutputFormat, tasks: list[str], wanted: dict[str, Any]) -> Answer:
+def _prepare(package: Package, format: OutputFormat, tasks: list[str], wanted: dict[str, Any]) -> Work:
     """What a worker does with a group of texts."""
     from bytespan.tagger import Tagger
 
     tagger = Tagger(package, threads=1)
     _, render, _ = _renderer(format, tasks, tagger.labels)
-    return partial(_answer, tagger, render, wanted)
+    answer = partial(_answer, tagger, format, render, wanted)
+    return lambda group: "".join(answer(group))
 
 
-def _answer(tagger: Tagger, render: Render, wanted: dict[str, Any], group: list[TextLine]) -> str:
-    """What is written for a group of texts."""
+def _answer(
+    tagger: Tagger, format: OutputFormat, render: Render, wanted: dict[str, Any], group: list[TextLine]
+) -> Iterator[str]:
+    """What is written for a group of texts, bit by bit: as JSON lines long texts part by part, short ones together."""
+    from bytespan.cli.answers import LONG_BYTES, json_pieces
     from bytespan.spans import Document
 
-    documents = tagger.pipe([Document(text.data) for text in group], **wanted)
-    return "".join([render(text, document) for text, document in zip(group, documents, strict=True)])
-
-
-def _json_line(line: TextLine, document: Document) -> str:
-    """The line's answer; spans of a part of a line have offsets that count from the beginning of the line."""
-    from bytespan.corpora.jsonlines import one_line
-    from bytespan.spans import ENTITIES, TOKENS
-
-    spans = {TOKENS: "[]", ENTITIES: "[]"} | {
-        task: document.json_spans(task, start_char=line.start_char, start_byte=line.start_byte)
-        for task in document.spans
-    }
-    identifier, *names = (json.dumps(value, ensure_ascii=False) for value in (line.identifier, *spans))
-    members = [f"{name}: {array}" for name, array in zip(names, spans.values(), strict=True)]
-    return one_line(f'{{"id": {identifier}, {", ".join(members)}}}') + "\n"
+    for is_long, texts in groupby(group, lambda text: format is OutputFormat.jsonl and len(text.data) > LONG_BYTES):
+        if is_long:
+            for text in texts:
+                yield from json_pieces(text, tagger.parts(text.data, **wanted), tasks=wanted["tasks"])
+        else:
+            members = list(texts)
+            documents = tagger.pipe([Document(text.data) for text in members], **wanted)
+            yield "".join([render(text, document) for text, document in zip(members, documents, strict=True)])

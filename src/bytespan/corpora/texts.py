@@ -15,6 +15,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +27,7 @@ from bytespan.spans import encode_text
 LONGEST_LINE = 1 << 16
 """Bytes beyond which a line of plain text is cut: at its last space, or where there is none between two characters."""
 
-READ_BYTES = 1 << 17
+READ_BYTES = 1 << 16
 """The most bytes that are read, and so handed on, at a time."""
 
 
@@ -65,16 +66,14 @@ def read_texts(
     while True:
         block = next(blocks, None)
         group: list[TextLine] = []
-        for line in lines.finish() if block is None else lines.feed(block):
-            try:
-                text = _text_of_line(line, source, is_json=lines.is_json(line.data, begins=line.start_byte == 0))
-            except CorpusError as error:
+        found = lines.finish() if block is None else lines.feed(block)
+        for text in map(partial(_text_or_error, source, lines), found):  # no line is held beside its text
+            if isinstance(text, CorpusError):
                 if group:
                     yield group  # on_error may raise, and what stands before the bad line is to be tagged all the same
                     group = []
-                on_error(error)
-                continue
-            if text is not None:
+                on_error(text)
+            elif text is not None:
                 group.append(text)
         if group:
             yield group
@@ -123,7 +122,8 @@ class _Lines:
             yield self._take(len(self.pending))
 
     def _take(self, size: int, *, ends: bool = False) -> TextLine:
-        data, ending = bytes(self.pending[:size]), b""
+        with memoryview(self.pending) as pending:
+            data, ending = bytes(pending[:size]), b""
         del self.pending[:size]
         if ends:
             data, ending = (data[:-1], b"\r\n") if data.endswith(b"\r") else (data, b"\n")
@@ -147,29 +147,44 @@ def _place_to_cut(data: bytes) -> int:
     return last
 
 
+def _text_or_error(source: Source, lines: _Lines, line: TextLine) -> TextLine | CorpusError | None:
+    """What `_text_of_line` returns or raises."""
+    try:
+        return _text_of_line(line, source, is_json=lines.is_json(line.data, begins=line.start_byte == 0))
+    except CorpusError as error:
+        return error
+
+
 def _text_of_line(line: TextLine, source: Source, *, is_json: bool) -> TextLine | None:
     """The line as it is, or the text of its JSON object, or None for a blank JSON line."""
     try:
-        decoded = line.data.decode("utf-8")
+        if is_json:
+            return _text_of_json(line) if line.data and not line.data.isspace() else None
+        line.data.decode("utf-8")
+        return line
     except UnicodeDecodeError as error:
         raise source.at(
             line.identifier,
             f"byte 0x{line.data[error.start]:02X} at {line.start_byte + error.start} of the line is not UTF-8: "
             "give the file's own encoding, e.g. --encoding latin-1",
         ) from None
-    if not is_json:
-        return line
-    if not decoded.strip():
-        return None
-    try:
-        return _text_of_json(decoded, line.identifier)
     except CorpusError as error:
         raise source.at(line.identifier, str(error)) from error
 
 
-def _text_of_json(line: str, number: int) -> TextLine:
+def _text_of_json(line: TextLine) -> TextLine:
+    value = _parse_json(line.data)
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        raise CorpusError('no object with a string "text": write lines such as {"id": 1, "text": "..."}')
+    identifier = value.get("id")
+    return TextLine(encode_text(value["text"]), line.identifier if identifier is None else identifier)
+
+
+def _parse_json(data: bytes) -> Any:
+    """The JSON value; UnicodeDecodeError if the bytes are not UTF-8, CorpusError if they are not JSON."""
+    decoded = data.decode("utf-8")
     try:
-        value = json.loads(line)
+        return json.loads(decoded)
     except json.JSONDecodeError as error:
         raise CorpusError(
             f"not JSON ({error.msg} at column {error.colno}): write one whole object a line, or read it as it stands "
@@ -177,10 +192,6 @@ def _text_of_json(line: str, number: int) -> TextLine:
         ) from error
     except (ValueError, RecursionError) as error:
         raise CorpusError(f"JSON that cannot be read ({error}): correct it") from error
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-        raise CorpusError('no object with a string "text": write lines such as {"id": 1, "text": "..."}')
-    identifier = value.get("id")
-    return TextLine(encode_text(value["text"]), number if identifier is None else identifier)
 
 
 def _utf8_blocks(source: Source) -> Iterator[bytes]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bytespan.decoding import predict_spans
 from bytespan.package import Package
-from bytespan.parallel import predict_by_units
+from bytespan.parallel import predict_by_units, predict_part_by_part
 from bytespan.runtime.generate import OnnxGenerator
 from bytespan.runtime.parallel import OnnxParallel
 from bytespan.spans import Document, Span
+from bytespan.words import is_utf8
 
 MAX_GROUP_DOCUMENTS = 1024
 MAX_GROUP_BYTES = 1 << 17
@@ -46,6 +47,24 @@ def tag_documents(
         found = _predict(model, [document.data for document in group], tasks, beam_size, floors or {})
         for document, spans in zip(group, found, strict=True):
             yield Document(document.data, spans, identifier=document.identifier)
+
+
+def tag_parts(
+    model: Model,
+    document: Document,
+    *,
+    tasks: Sequence[str],
+    beam_size: int = 1,
+    floors: Mapping[str, float] | None = None,
+) -> Iterator[tuple[int, Document]]:
+    """The document in parts as by `Tagger.parts`, with spans as by `tag_documents`."""
+    data = document.data
+    if isinstance(model, OnnxParallel) and is_utf8(data):
+        for begin, end, spans in predict_part_by_part(model, data, tasks=tasks, floors=floors):
+            yield begin, Document(data[begin:end], spans, identifier=document.identifier)
+    else:
+        (found,) = _predict(model, [data], tasks, beam_size, floors or {})
+        yield 0, Document(data, found, identifier=document.identifier)
 
 
 def _predict(
