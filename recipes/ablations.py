@@ -121,12 +121,12 @@ QUESTIONS = {
                 for settings in ((), (ATTENTION,))
                 for length in LENGTHS
             ],
-            "The parallel decoder, trained on segments of 1024 bytes, used with segments of k:": [
+            "The parallel decoder, trained on segments of 512 bytes, used with segments of k:": [
                 *(Line(f"k = {k} at use", _parallel(), f"model.segment_length={k}") for k in LENGTHS),
                 Line("k = 4096 at use", _parallel()),
             ],
             "The parallel decoder, trained on segments of k bytes, the same number of bytes in all, used with 4096:": [
-                Line(f"k = {k} in training", _parallel(*_training_segments(k))) for k in (60, 240, 1024)
+                Line(f"k = {k} in training", _parallel(*_training_segments(k))) for k in (60, 240, 512, 2048)
             ],
         },
         "",
@@ -179,9 +179,9 @@ QUESTIONS = {
             ],
             "The parallel decoder, dropout:": [
                 Line("none", _parallel(*NO_DROPOUT)),
-                Line("dropout 0.3", _parallel(*NO_DROPOUT[1:])),
-                Line("dropout 0.3, byte dropout 0.1", _parallel(*NO_DROPOUT[2:])),
-                Line("and of units 0.05 and of hashes 0.3", _parallel()),
+                Line("dropout 0.2 only", _parallel(*NO_DROPOUT[1:])),
+                Line("dropout 0.2, byte dropout 0.05", _parallel(*NO_DROPOUT[2:])),
+                Line("and of units 0.05 and of hashes 0.2", _parallel()),
             ],
             "The generator, depth:": [
                 Line(f"{n} layers", _generator(*([f"model.layers={n}"] if n != 2 else []))) for n in (1, 2, 3, 4)
@@ -208,7 +208,7 @@ QUESTIONS = {
             ),
             "The parallel decoder, 500 sentences of the last language:": [
                 Line("nl alone", Trial("conll-small", corpora=("nl",), sentences=500)),
-                Line("with en, de and es", Trial("conll-small", ("train.steps=1600",), CONLL, sentences=500)),
+                Line("with en, de and es", Trial("conll-small", ("train.steps=4800",), CONLL, sentences=500)),
             ],
         },
         "",

@@ -60,10 +60,10 @@ def test_segments_of_any_length_read_as_many_bytes(ablations: ModuleType) -> Non
             recipe = trials.recipe_of(line.trial)
             is_parallel = recipe.model.decoder == "parallel"
             length = recipe.train.segment_bytes if is_parallel else recipe.model.segment_length
-            scale = trials.recipe_of(replace(line.trial, settings=())).train.steps * (8192 if is_parallel else 960)
+            scale = trials.recipe_of(replace(line.trial, settings=())).train.steps * (2048 if is_parallel else 960)
             read.append(recipe.train.steps * recipe.train.batch_size * length / scale)
     assert all(share == pytest.approx(1, abs=0.01) for share in read)
-    assert len(read) == 13
+    assert len(read) == 14
 
 
 def test_a_line_is_measured_once_a_seed_told_and_drawn(ablations: ModuleType, data: Path, tmp_path: Path) -> None:

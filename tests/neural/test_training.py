@@ -3,16 +3,21 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+import bytespan
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.decoding import predict_spans
 from bytespan.neural.batches import SegmentSampler
 from bytespan.neural.checkpoint import TrainingState, new_state
+from bytespan.neural.export import export_package
+from bytespan.neural.generate import Generator
 from bytespan.neural.scoring import DevCorpus, TorchSegmentModel, mean_score, score_corpora
 from bytespan.neural.training import StepRecord, learning_rate_at, should_stop, train
+from bytespan.package import Provenance
 from bytespan.vocabulary import Vocabulary
 from neural import corpus
 
@@ -60,12 +65,22 @@ def test_tiny_model_learns_a_tiny_corpus_by_heart() -> None:
         {"separate": True},
         {"attention": True},
         {"separate": True, "attention": True},
+        {"separate": True, "bidirectional": True},
+        {"carried_bytes": 6, "segment_length": 10},
     ],
     ids=str,
 )
-def test_every_setting_that_the_paper_compares_learns_and_decodes(change: dict[str, object]) -> None:
+def test_every_setting_learns_and_decodes_the_same_once_it_is_packaged(
+    change: dict[str, object], tmp_path: Path
+) -> None:
     state, _ = run(replace(MODEL, **change))
     assert mean_score(score_corpora(state.model, DEV)) > 90
+    assert isinstance(state.model, Generator)
+    export_package(state.model, tmp_path / "model", provenance=Provenance("toy"), precision="fp32")
+    data = [document.data for document in corpus.documents()]
+    found = predict_spans(TorchSegmentModel(state.model), data, tasks=("tokens", "entities"))
+    tagged = bytespan.load(tmp_path / "model", threads=1).pipe(data)
+    assert [{task: list(spans) for task, spans in document.spans.items()} for document in tagged] == found
 
 
 def test_beam_search_decodes_what_greedy_search_does_once_the_model_is_sure() -> None:
