@@ -65,8 +65,8 @@ Measured on test files, segment by segment as in use, but every segment written 
 that lie wholly in it. *Free* is the paper's decoding: the most likely symbol, whatever it is. Malformed are symbols
 that are no start, length and label in a row (three count as one triple); triples beyond would end behind the segment; a
 duplicate was written before, an overlapping span shares bytes with one that was, and what is out of order ends behind
-the span before it. F1 as written takes all of it for answers; repaired, what is malformed, beyond or there twice is
-dropped, and of overlapping spans the more probable stays. F1 is that of segments, not of documents.
+the span before it. All of these are slips. F1 as written takes them for answers; repaired, what is malformed, beyond or
+there twice is dropped, and of overlapping spans the more probable stays. F1 is that of segments, not of documents.
 
 Of constraints there are two: *whole words*, as `bytespan tag` decodes, rules out starts and lengths at which a span
 would cut a word; *whole words and triples* rules out besides every symbol that would not go on with a triple, or not

@@ -16,11 +16,11 @@ extra "inspect".
 adapt: can a model learn a new language from few sentences and keep the old ones? Many trainings, hours in all; rows
 that are there are not made again, and options choose some of them.
 
-memory: does the generator remember what it wrote, and what do constraints on decoding repair? Some ten minutes with
-`--model conll-paper --documents 16` and `--model pos-paper --documents 5`; the generator is slow.
+memory: does the generator remember what it wrote, and what do constraints on decoding repair? A minute or two each with
+`--model conll-paper --documents 12` and `--model pos-paper --documents 2`; the generator is slow.
 
-mixing: what does text in two languages at once cost one model for all, and models of one language? Some ten minutes a
-model of all languages; rows that are there are not made again.
+mixing: what does text in two languages at once cost one model for all, and models of one language? Two minutes, and
+one more for each model of one language; rows that are there are not made again, unless the model has changed.
 
 bottleneck, carry, direction, ablations: what do attention, longer segments, a state that is carried on, both
 directions, dropout, depth, width, order and other languages give? Small trainings, half a minute to some minutes of one
