@@ -3,16 +3,16 @@
     python bench/growth.py [--model PATH] [--long] [--only length segments labels languages]
 
 Length: whole processes of `bytespan tag --format jsonl`, fed through standard input with a text of many lines, with one
-of a single line, and with lines for two workers, 1 KB to 10 MB; `--long` adds 100 MB of lines, 100 MB on one line and
-1 GB of lines, which take an hour. The others tag texts in memory on one thread, all in turn, three times; labels are
-those of untrained models, which are made for this and need the extra `train`. Texts come from `../shared/data`.
+of a single line, and with lines for two workers, 1 KB to 10 MB; `--long` adds 100 MB of lines and 100 MB on one line,
+which take ten minutes, and `constancy.py` measures 1 GB. The others tag texts in memory on one thread, all in turn,
+three times; labels are those of untrained models, which are made for this and need the extra `train`. Texts come from
+`../shared/data`.
 
 What is measured goes to bench/results/growth.json row by row; rows that are there, measured at the same commit, are not
 measured again, so that a call that was stopped goes on. Writes docs/performance.md and its pictures too. Linux only.
 """
 
 import argparse
-import inspect
 import os
 import statistics
 import subprocess
@@ -29,7 +29,6 @@ from typing import IO, Any
 import machine
 from texts import count_bytes, count_tokens, read_texts
 
-from bytespan.cli.tag import tag
 from bytespan.config import PRESETS
 from bytespan.package import Provenance, read_package
 from bytespan.tagger import PACKAGED_MODEL, Tagger
@@ -37,12 +36,10 @@ from bytespan.tagger import PACKAGED_MODEL, Tagger
 PARTS = ("length", "segments", "labels", "languages")
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 LINES, ONE_LINE, WORKERS = "lines", "one line", "2 workers"
-OPTIONS = {LINES: (), ONE_LINE: ()}
-if "workers" in inspect.signature(tag).parameters:
-    OPTIONS |= {WORKERS: ("--workers", "2")}
+OPTIONS = {LINES: (), ONE_LINE: (), WORKERS: ("--workers", "2")}
 """What a text is and how it is tagged -> options of `bytespan tag`."""
 
-LONG_SIZES = ((100_000_000, LINES), (100_000_000, ONE_LINE), (1_000_000_000, WORKERS if WORKERS in OPTIONS else LINES))
+LONG_SIZES = ((100_000_000, LINES), (100_000_000, ONE_LINE))
 
 ENGLISH = tuple(f"{name}/{part}" for part in ("train", "dev", "test") for name in ("pos/en", "ner/conll/en"))
 SEGMENTS = (256, 512, 1024, 2048, 4096, 8192)
@@ -55,7 +52,10 @@ ROUNDS = 3
 
 
 def stream(options: Sequence[str], text: Iterable[bytes]) -> dict[str, float]:
-    """Feed a text to a process of `bytespan tag`: seconds in all and to the first output, and its peak memory."""
+    """Feed a text to a process of `bytespan tag`: seconds in all and to the first output, and its peak memory.
+
+    Processor seconds are those of its workers, too.
+    """
     command = [sys.executable, "-m", "bytespan", "tag", "--format", "jsonl", *options]
     began_at, first_at = time.perf_counter(), list[float]()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=machine.environment())
@@ -80,6 +80,7 @@ def stream(options: Sequence[str], text: Iterable[bytes]) -> dict[str, float]:
         raise RuntimeError(f"{' '.join(command)}: ended with status {process.returncode}")
     return {
         "seconds": round(time.perf_counter() - began_at, 3),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
         "first_output_s": round(first_at[0], 3),
         "peak_mb": round(usage.ru_maxrss / 1024, 1),
     }
@@ -95,11 +96,15 @@ def repeated(lines: Sequence[bytes], *, size: int, one_line: bool) -> Iterable[b
             return
 
 
+def english_lines(data: Path) -> list[bytes]:
+    """The lines of all English texts, with their line ends."""
+    texts = read_texts([next(data.glob(f"{name}.conll*")) for name in ENGLISH], size=sys.maxsize)
+    return [line.encode() + b"\n" for text in texts for line in text.split("\n") if line]
+
+
 def measure_length(options: argparse.Namespace, known: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
     """A row a size and kind; small sizes are the median of several."""
-    files = [next(options.data.glob(f"{name}.conll*")) for name in ENGLISH]
-    texts = read_texts(files, size=sys.maxsize)
-    lines = [line.encode() + b"\n" for text in texts for line in text.split("\n") if line]
+    lines = english_lines(options.data)
     model = ["--model", str(options.model)]
     wanted = [(size, kind) for kind in OPTIONS for size in (0, *options.sizes)]
     for size, kind in [*wanted, *(LONG_SIZES if options.long else ())]:
@@ -195,7 +200,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=PACKAGED_MODEL, help="default: the packaged one")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="default: %(default)s")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
-    parser.add_argument("--long", action="store_true", help="tag 100 MB and 1 GB too")
+    parser.add_argument("--long", action="store_true", help="tag 100 MB too")
     parser.add_argument("--again", action="store_true", help="measure anew what is there")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="bytes of texts; default: 1 KB to 10 MB")
     parser.add_argument("--bytes", type=int, default=TEXT_BYTES, help="of the texts in memory; default: %(default)s")

@@ -2,7 +2,8 @@
 
     python bench/page.py
 
-Nothing is measured here: `compare.py`, `growth.py` and `training_speed.py` do that. What was not measured is a dash.
+Nothing is measured here: `compare.py`, `growth.py`, `constancy.py` and `training_speed.py` do that. What was not
+measured is a dash.
 """
 
 import sys
@@ -141,8 +142,9 @@ def beside_peers(result: Result | None) -> list[str]:
         "Two processes are a pool that shares the texts, as `bytespan tag --workers 2` makes one; `n_process` is "
         "spaCy's own. Peak memory is that of the process and of its children, added up; what they share counts in "
         "each. The CRF keeps the features of every word that it has seen, and here it has seen them all: on new text "
-        "it is slower. How long a peer was trained matters little for its speed; what trained ones score is in "
-        "[results.md](results.md).",
+        "it is slower. How long a peer was trained matters little for its speed, and some were trained for minutes: "
+        "UDPipe, where it is shown, 5 epochs for its tokenizer and 4 for its tagger on all the data. What trained ones "
+        "score is in [results.md](results.md).",
         "",
         "![Speed, memory and cold start of all systems](performance/compare.png)",
         "",
@@ -198,6 +200,44 @@ def length(result: Result) -> list[str]:
         "",
         *_constancy(result),
         *table(head, cells, names=2),
+    ]
+
+
+COSTS = {"cpu_s": "processor seconds", "seconds": "seconds that pass"}
+
+
+def cost(result: Result, row: Row, key: str, size: int) -> float:
+    """Seconds a byte, of those that a process with a single letter does not take."""
+    return float(row[key] - median(each[key] for each in result["letter"])) / size
+
+
+def constancy(result: Result | None) -> list[str]:
+    """A very long text beside 1 MB."""
+    head = ["### A gigabyte", ""]
+    if result is None:
+        return [*head, f"{DASH} not measured yet: `python bench/constancy.py`.", ""]
+    large, small = result["large"], result["small"]
+    long, short = size_of(result), size_of({"bytes": result["small_bytes"]})
+    rows = []
+    for key, name in COSTS.items():
+        dear = cost(result, large, key, result["bytes"])
+        cheap = [cost(result, row, key, result["small_bytes"]) for row in small]
+        halves = [median(half) for half in (cheap[: len(cheap) // 2], cheap[len(cheap) // 2 :])]
+        row = (name, *(1e6 * each for each in (*halves, dear)), 100 * (dear / median(cheap) - 1))
+        rows.append(row)
+    return [
+        *head,
+        f"{long} ({result['kind']}) for one call of `bytespan tag --format jsonl`, and {len(small)} times {short}, "
+        "half of them right before it and half right after; what a call with a single letter takes is taken off. "
+        f"{long} took {figure(large['seconds'])} s and at most {figure(large['peak_mb'])} MB of memory in a process; "
+        f"its first output came after {figure(large['first_output_s'])} s.",
+        "",
+        *table(
+            ("seconds a megabyte, as", f"{short} before", f"{short} after", long, "more, %"),
+            rows,
+        ),
+        describe(result),
+        "",
     ]
 
 
@@ -305,13 +345,14 @@ project's root, in about ten minutes on a machine that does nothing else:
 python bench/run.py --python runs/peers-venv/bin/python
 ```
 
-Its parts are `bench/compare.py`, `bench/growth.py` and `bench/training_speed.py`; each has `--help`. The figures are in
-`bench/results`, from which `python bench/page.py` makes this page; an en dash stands for what was not measured.
+Its parts are `bench/compare.py`, `bench/growth.py`, `bench/training_speed.py` and, with `--long`, `bench/constancy.py`,
+which takes half an hour; each has `--help`. The figures are in `bench/results`, from which `python bench/page.py` makes
+this page; an en dash stands for what was not measured.
 
 """
 
 PARTS: Mapping[str, Callable[[Result | None], list[str]]] = {
-    "compare": beside_peers, "growth": growth, "training": training
+    "compare": beside_peers, "growth": growth, "constancy": constancy, "training": training
 }  # fmt: skip
 """Result file -> its part of the page."""
 

@@ -2,7 +2,8 @@
 
     python bench/run.py [--python runs/peers-venv/bin/python] [--fp32 MODEL] [--long]
 
-Calls `compare.py`, `growth.py` and `training_speed.py`, which may be called by themselves and have more options.
+Calls `compare.py`, `growth.py`, `training_speed.py` and, with `--long`, `constancy.py`, which may be called by
+themselves and have more options.
 """
 
 import argparse
@@ -18,13 +19,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", help="of the environment that the peers are installed in")
     parser.add_argument("--fp32", metavar="MODEL", help="the packaged model in fp32, for a row of its own")
-    parser.add_argument("--long", action="store_true", help="tag 100 MB and 1 GB too, which takes an hour")
+    parser.add_argument("--long", action="store_true", help="tag 100 MB and 1 GB too, which takes 40 minutes")
     options = parser.parse_args()
     chosen = [f"--{name}={value}" for name, value in vars(options).items() if isinstance(value, str)]
     parts = (
         ["compare.py", *chosen],
         ["growth.py", *(["--long"] if options.long else [])],
         ["training_speed.py"],
+        *([["constancy.py"]] if options.long else []),
     )
     for program, *arguments in parts:
         ended = subprocess.run([sys.executable, str(HERE / program), *arguments])

@@ -96,7 +96,10 @@ PEERS = (
         "spaCy trained", "spacy", "spacy-both-en", "spacy", BOTH, (ONE, POOL),
         "ner/conll/en {model} --task both --lang en --minutes 4 --clock cpu --pos-data {data}/pos/en",
     ),
-    Peer("UDPipe", "udpipe", "udpipe-pos-en", "ufal.udpipe", WORDS, (ONE, POOL), "pos/en {model}"),
+    Peer(
+        "UDPipe", "udpipe", "udpipe-pos-en", "ufal.udpipe", WORDS, (ONE, POOL),
+        "pos/en {model} --epochs 5 --iterations 4",
+    ),
     Peer(
         "CRF words", "crf", "crf-pos-en", "python-crfsuite", WORDS, (ONE,),
         "pos/en {model} --task pos --iterations 60",

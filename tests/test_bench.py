@@ -111,6 +111,34 @@ def test_growth_is_counted_without_the_start() -> None:
     assert "| 1 MB | lines | 2.5 | 500 | 0.6 | 100 |" in lines
 
 
+def test_a_gigabyte_is_compared_with_megabytes_around_it() -> None:
+    page = program("page")
+
+    def row(cpu_s: float) -> dict[str, float]:
+        return {"cpu_s": cpu_s, "seconds": 2 * cpu_s, "first_output_s": 0.5, "peak_mb": 140.0}
+
+    machine = {"date": "", "commit": "", "processor": "", "cores": 2, "memory_gb": 1, "system": "", "python": ""}
+    result = {
+        "machine": machine | {"load": 0}, "kind": "2 workers", "bytes": 1_000_000_000, "small_bytes": 1_000_000,
+        "letter": [row(0.5), row(0.5)], "small": [row(2.5), row(4.5)], "large": row(3300.5),
+    }  # fmt: skip
+    text = "\n".join(page.constancy(result))
+    assert "1 GB (2 workers) for one call of `bytespan tag --format jsonl`, and 2 times 1 MB, half" in text
+    assert "| processor seconds | 2 | 4 | 3.3 | 10 |" in text
+    assert "| seconds that pass | 4 | 8 | 6.6 | 10 |" in text
+    assert "not measured yet: `python bench/constancy.py`" in "\n".join(page.constancy(None))
+
+
+def test_a_long_text_is_measured_between_short_ones(
+    tiny_parallel_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--model", str(tiny_parallel_package)]
+    monkeypatch.setattr(program("constancy"), "SMALL", 20)
+    rows = program("constancy").measure([b"one two\n"], options, size=50, one_line=True, runs=1)
+    assert {name: len(members) for name, members in rows.items()} == {"letter": 2, "small": 2, "large": 4}
+    assert all(row["cpu_s"] > 0 for row in [*rows["letter"], *rows["small"], rows["large"]])
+
+
 def test_texts_are_taken_from_files_in_turn_up_to_a_size(tmp_path: Path) -> None:
     texts = program("texts")
     for name, lines in (("a.txt", "one\ntwo\nthree\n"), ("b.txt", "eins\nzwei\n")):
