@@ -1,10 +1,12 @@
-"""The first sentences of an annotated file: training sets of any size, the same for every system."""
+"""Parts of annotated files, the same for every system: the first sentences, or documents at even distances."""
 
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
+from bytespan.corpora.reading import read_documents
 from bytespan.errors import CorpusError
+from bytespan.spans import Document
 
 MARKS = {".conll": "-DOCSTART-", ".conllu": "#"}
 """Suffix -> how the lines begin that are no words."""
@@ -29,6 +31,12 @@ def write_first_sentences(source: Path, target: Path, count: int | None) -> None
         raise CorpusError(f"{source}: holds {sentences} sentences, fewer than the {count} that were asked for")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(f"{block}\n\n" for block in kept), encoding="utf-8", newline="\n")
+
+
+def some_documents(path: Path, count: int | None) -> list[Document]:
+    """So many documents of a file, at even distances; all if None."""
+    documents = list(read_documents(path))
+    return documents if count is None else documents[:: max(len(documents) // count, 1)][:count]
 
 
 def _blocks(source: Path) -> Iterator[str]:

@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from cutting import some_documents
 from peers import POS_13
 from report import table
 from scoring import read_json, write_json
 from triples import DECODINGS, SLIPS, measure
 
-from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import Counts
 from bytespan.package import read_package
 from bytespan.runtime.generate import OnnxGenerator
@@ -121,12 +121,6 @@ def _list(words: Sequence[tuple[bytes, str]], asked: Asked) -> Document:
     step = len(words[0][0]) + len(asked.separator)
     spans = [Span(i * step, i * step + len(word), label) for i, (word, label) in enumerate(words)]
     return Document(asked.separator.encode().join(word for word, _ in words), {asked.task: spans})
-
-
-def some_documents(path: Path, count: int | None) -> list[Document]:
-    """So many documents of a file, at even distances; all if None."""
-    documents = list(read_documents(path))
-    return documents if count is None else documents[:: max(len(documents) // count, 1)][:count]
 
 
 def read_results(folder: Path, models: Mapping[str, Asked] = MODELS) -> dict[str, dict[str, Any]]:

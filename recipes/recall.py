@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cutting import some_documents
 from numpy.typing import NDArray
 from report import cell, table
 from scoring import read_json, write_json
@@ -22,7 +23,6 @@ from bytespan.calibration import (
     judge,
     measure,
 )
-from bytespan.corpora.reading import read_documents
 from bytespan.spans import ENTITIES, Document
 from bytespan.tagger import Tagger, load
 from bytespan.tuning import Tuning, fit_tuning
@@ -65,9 +65,7 @@ def measure_recall(tagger: Tagger, files: Files, *, documents: int | None = None
 
 def _judge_file(tagger: Tagger, path: Path, documents: int | None) -> tuple[CurvePoint, Judged]:
     """What the most likely spans have, and all likely ones judged."""
-    gold = list(read_documents(path))
-    if documents is not None:
-        gold = gold[:: max(len(gold) // documents, 1)][:documents]
+    gold = some_documents(path, documents)
     before = measure(_pairs(gold, tagger, {}), task=ENTITIES)
     likely = {"threshold": LEAST_PROBABILITY, "alternatives": True}
     return before, judge(_pairs(gold, tagger, likely), task=ENTITIES)
