@@ -35,7 +35,7 @@ SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:/
 <rect fill="#ffffff" stroke="#d0d0d0" width="100%" height="100%" rx="8"/>
 <g transform="translate(12, 12)" clip-path="url(#{unique_id}-clip-terminal)">
 {backgrounds}
-<g class="{unique_id}-matrix">
+<g class="{unique_id}-matrix" xml:space="preserve">
 {matrix}
 </g>
 </g>
