@@ -64,16 +64,19 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Logits (T, B, V) of every decoder step, and the encoder's states (K, B, H), both after dropout.
 
-        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,). fed: (B, T) int64, GO, then the gold symbols.
+        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,), where states mean nothing. fed: (B, T) int64, GO,
+        then the gold symbols.
         """
         drop = dropout or _identity
         steps = inputs.shape[1]
-        if self.decoder is None and bool((lengths == steps).all()):
+        if self.decoder is None:
             # One call reads and writes: the shared LSTM does not know where the segment ends.
-            symbols = torch.cat([inputs, fed], dim=1)  # (B, K + T)
+            places = lengths[:, None] + torch.arange(fed.shape[1], device=fed.device)  # (B, T)
+            symbols = torch.cat([inputs, fed], dim=1).scatter(1, places, fed)  # (B, K + T)
             states, _ = self.encoder(drop(self.embedding(symbols.t())))  # (K + T, B, H)
             states = drop(states)
-            encoded, decoded = states[:steps], states[steps:]
+            encoded = states[:steps]
+            decoded = states.gather(0, places.t()[..., None].expand(-1, -1, states.shape[2]))
         else:
             embedded = drop(self.embedding(torch.cat([inputs, fed], dim=1).t()))
             encoded, state = self._read(embedded[:steps], lengths)
