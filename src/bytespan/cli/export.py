@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from bytespan.cli.options import Debug, Threads
-from bytespan.errors import ConfigError, CorpusError, LabelError, import_extra
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bytespan.neural.decoders import Model
-    from bytespan.price import Price
-
-logger = logging.getLogger(__name__)
+from bytespan.errors import ConfigError, import_extra
 
 
 def export(
@@ -87,6 +78,7 @@ def export(
     """
     import_extra("torch", extra="train", purpose="bytespan export")
     import_extra("onnx", extra="train", purpose="bytespan export")
+    from bytespan.cli.prices import measure_on_development, show_prices
     from bytespan.neural.checkpoint import load_model
     from bytespan.neural.export import export_package
     from bytespan.package import Provenance
@@ -104,52 +96,11 @@ def export(
         scores=dict(_score(assignment) for assignment in scores or ()),
     )
     if precision != "fp32":
-        prices = _measure(trained, checkpoint, dev_files, precision, threads)
-        _show(prices, precision)
+        prices = measure_on_development(trained, checkpoint, dev_files, precision=precision, threads=threads)
+        show_prices(prices, precision=precision)
         if not force:
             refuse_dear(prices, precision=precision, remedy="give --force")
     export_package(trained, target, provenance=provenance, precision=precision, with_weights=weights, card=chosen)
-
-
-def _measure(
-    model: Model, checkpoint: Path, dev_files: list[str] | None, precision: str, threads: int | None
-) -> list[Price]:
-    """Prices on the files that were given, else on those of the run, if they are still there."""
-    from bytespan.cli.progress import with_progress
-    from bytespan.neural.runs import development_files
-    from bytespan.price import measure_prices
-
-    known = (development_files(folder) for folder in (checkpoint, checkpoint.parent))
-    files = dev_files or next((found for found in known if found), [])
-    try:
-        return measure_prices(model, with_progress(files, "measuring"), precision=precision, threads=threads)
-    except (CorpusError, LabelError) as error:
-        if dev_files:
-            raise
-        logger.warning("%s", error)
-        return []
-
-
-def _show(prices: Sequence[Price], precision: str) -> None:
-    """A row a file and task."""
-    from bytespan.cli.output import Results
-    from bytespan.cli.tables import table
-    from bytespan.price import figure_of
-
-    if not prices:
-        logger.warning("what %s costs was not measured: give an annotated file with --dev FILE", precision)
-        return
-    rows = [
-        [price.file, price.task, figure_of(price.task), *map(_points, (price.exact, price.rounded, price.points))]
-        for price in prices
-    ]
-    with Results() as results:
-        columns = ["file", "task", "figure", "fp32", precision, "lost"]
-        results.write(table(columns, rows, title=f"what {precision} costs", names=3))
-
-
-def _points(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: what rounds to -0 is 0
 
 
 def _score(assignment: str) -> tuple[str, float]:

@@ -93,7 +93,8 @@ def train(
     """Train a model from annotated files, or go on with a run that was stopped.
 
     The run directory gets checkpoints (last, best), losses (log.csv), development scores (dev.csv), TensorBoard events
-    and, at the end, curves.png and the package to tag with (model). Killed at any moment, the same command goes on with
+    and, at the end, curves.png and the package to tag with (model), whose weights are rounded to 16 bits; what that
+    costs on the development files is shown. Killed at any moment, the same command goes on with
     the same losses. For several processes start it with torchrun.
 
     With teachers, models that tag the same tasks, a parallel decoder learns what they hold probable on the mean, and a
@@ -116,7 +117,20 @@ def train(
         for record in run(teach=partial(_teach, threads=threads, progress=progress)):
             progress.show(record)
     package = runs.export_run(output, wanted)
+    if runs.development_files(output):
+        _show_price(output, threads)
     logger.info("tag with: bytespan tag --model %s", package)
+
+
+def _show_price(output: Path, threads: int | None) -> None:
+    """What the rounded weights of the run's package cost on its development files."""
+    from bytespan.cli.prices import measure_on_development, show_prices
+    from bytespan.neural.checkpoint import load_model
+    from bytespan.neural.runs import PRECISION, best_checkpoint
+
+    model, _ = load_model(best_checkpoint(output))
+    prices = measure_on_development(model, output, None, precision=PRECISION, threads=threads)
+    show_prices(prices, precision=PRECISION)
 
 
 def _with_teachers(corpus: CorpusConfig, teachers: list[str]) -> CorpusConfig:

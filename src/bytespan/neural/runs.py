@@ -158,14 +158,17 @@ def run_training(
     save_checkpoint(output / "last", state, recipe.train, resumable=True)
 
 
+PRECISION = "fp16"
+"""Of the package at the end of a run."""
+
+
 def export_run(output: Path, recipe: Recipe) -> Path:
     """Write `output/model`, a package of the run's best checkpoint (of its last, without development scores).
 
     Also draws `curves.png`. Returns the package's path.
     """
     draw_curves(output)
-    checkpoint = output / "best" if (output / "best").exists() else output / "last"
-    model, _ = load_model(checkpoint)
+    model, _ = load_model(best_checkpoint(output))
     rows = read_rows(output / "dev.csv", DEV_COLUMNS)
     best = max(rows, key=lambda row: float(row["mean"]))["step"] if rows else None
     scores = {f"{row['corpus']} {row['task']} dev": float(row["main"]) for row in rows if row["step"] == best}
@@ -175,8 +178,13 @@ def export_run(output: Path, recipe: Recipe) -> Path:
     )
     languages = tuple(corpus.name for corpus in recipe.corpora if corpus.name)
     provenance = Provenance(output.name, languages=languages, training_data=tuple(data), scores=scores)
-    export_package(model, output / "model", provenance=provenance)
+    export_package(model, output / "model", provenance=provenance, precision=PRECISION)
     return output / "model"
+
+
+def best_checkpoint(output: Path) -> Path:
+    """The checkpoint of a run that is exported: the best, or the last without development scores."""
+    return output / "best" if (output / "best").exists() else output / "last"
 
 
 def development_files(output: Path) -> list[str] | None:
