@@ -87,12 +87,15 @@ def test_a_line_is_measured_once_a_seed_told_and_drawn(ablations: ModuleType, da
         assert entry["steps"] == 4
         assert entry["parameters"] > 1000
         assert 0 <= entry["scores"][""]["en"] <= 100
-    question = ablations.Question("3. Trial", "help", "Asked?", {"Head:": lines}, "Answered.")
+    question = ablations.Question("3. Trial", "help", "Asked?", {"Head:": lines}, "Answered: {generator: reset}.")
     page = ablations.section(question, entries, "carry")
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert [row.split("|")[1].strip() for row in rows[2:]] == ["reset", "carried at use"]
     assert rows[2].split("|")[4].strip() == "2"
-    assert "**Answered.**" in page
+    assert f"**Answered: {sum(entry['scores']['']['en'] for entry in entries) / 2:.1f}.**" in page
+    assert "Of 3 rows 1 are not measured yet." in page
+    unknown = replace(question, answer="{generator: never made}")
+    assert "**" not in ablations.section(unknown, entries, "carry")
     assert ablations.section(question, [], "carry") == ""
 
 
@@ -120,18 +123,18 @@ def test_the_last_corpus_is_cut_and_chosen_lines_alone_are_made(
     trials = program("trials")
     settings = (*SHORT[:1], "model.units=8", "model.table_rows=64", "train.batch_size=2")
     both = trials.Trial("conll-small", settings, ("en", "nl"), sentences=2)
-    question = ablations.Question(
-        "9. Trial",
-        "help",
-        "",
-        {"Head:": [ablations.Line("cut", both), ablations.Line("not asked for", replace(both, sentences=4))]},
-        "",
-    )
+    lines = [
+        ablations.Line("cut", both),
+        ablations.Line("cut, in short segments", both, "model.segment_length=64"),
+        ablations.Line("not asked for", replace(both, sentences=4)),
+    ]
+    question = ablations.Question("9. Trial", "help", "", {"Head:": lines}, "")
     monkeypatch.setattr(ablations, "QUESTIONS", {"ablations": question})
     arguments = Namespace(question="ablations", line=["cut"], seed=None, data=data, runs=tmp_path / "runs", threads=1)
     page = ablations.answer(arguments, results=tmp_path, pictures=tmp_path)
     (entry,) = trials.read_json(tmp_path / "ablations.json")
     assert (entry["sentences"], entry["seed"], list(entry["scores"][""])) == (2, 1, ["en", "nl"])
+    assert entry["scores"].keys() == {"", "model.segment_length=64"}
     assert "| cut |" in page
     assert "not asked for" not in page
     assert len((tmp_path / "runs" / "trials" / "2" / "ner/conll/nl/train.conll").read_text(encoding="utf-8")) > 10
