@@ -1,7 +1,6 @@
 """docs/format.md followed to the letter by a second reader, which knows nothing of bytespan's own."""
 
 import hashlib
-import itertools
 import json
 import unicodedata
 from pathlib import Path
@@ -44,11 +43,7 @@ class Reader:
 
     def tag(self, data: bytes, task: str) -> Found:
         """The spans of a document, flat."""
-        kept: Found = []
-        for span in sorted(self.find(data, task), key=lambda span: (-span[3], span[0] - span[1], span[0])):
-            if all(span[1] <= other[0] or other[1] <= span[0] for other in kept):
-                kept.append(span)
-        return sorted(kept)
+        return flat(self.find(data, task))
 
     def find(self, data: bytes, task: str) -> Found:
         """The spans of a document, from overlapping segments, which may overlap."""
@@ -104,12 +99,10 @@ class Reader:
         """The spans that could follow, which are probable enough."""
         assert self.floor
         found: Found = []
-        for start in range(1, self.k + 2):
-            p = shares(result)[start]
+        for start, p in enumerate(shares(result)[1 : self.k + 2], 1):
             if p >= self.floor:
                 after = self.feed(start, result, memory, read)
-                for length in range(self.k + 2, 2 * self.k + 3):
-                    q = shares(after)[length]
+                for length, q in enumerate(shares(after)[self.k + 2 : 2 * self.k + 3], self.k + 2):
                     if p * q >= self.floor:
                         last = self.feed(length, after, memory, read)
                         rows = [[(start, p), (length, q), (2 * self.k + 3 + i, r)]
@@ -172,6 +165,15 @@ def once(found: Found) -> Found:
     for first, end, label, score in found:
         best[first, end, label] = max(best.get((first, end, label), 0.0), score)
     return [(*span, score) for span, score in best.items()]
+
+
+def flat(found: Found) -> Found:
+    """Of spans that overlap the most probable, then the longest, then the first."""
+    kept: Found = []
+    for span in sorted(found, key=lambda span: (-span[3], span[0] - span[1], span[0])):
+        if all(span[1] <= other[0] or other[1] <= span[0] for other in kept):
+            kept.append(span)
+    return sorted(kept)
 
 
 UNSPACED = (
@@ -364,16 +366,18 @@ def count_same_spans(path: Path, texts: list[bytes]) -> int:
 def compare_likely_spans(tagger: bytespan.Tagger, reader: Reader, texts: list[bytes]) -> None:
     """With a threshold, but for spans whose probability is a hair from it."""
     near = 1e-3
-    for data, alternatives in itertools.product(texts, (True, False)):
-        document = tagger(data, threshold=THRESHOLD, alternatives=alternatives)
-        for task, spans in document.spans.items():
-            found = {(span.start, span.end, span.label): span.score for span in spans}
+    for data in texts:
+        documents = [tagger(data, threshold=THRESHOLD, alternatives=alternatives) for alternatives in (True, False)]
+        for task in reader.labels:
             reader.floor = THRESHOLD - near
-            wider = {item[:3]: item[3] for item in (reader.find if alternatives else reader.tag)(data, task)}
-            assert set(found) <= set(wider)
-            assert {span for span, p in wider.items() if p > THRESHOLD + near} <= set(found)
-            assert all(abs(wider[span] - score) < near for span, score in found.items())
-    reader.floor = None
+            likely = reader.find(data, task)
+            reader.floor = None
+            for document, items in zip(documents, (likely, flat(likely)), strict=True):
+                found = {(span.start, span.end, span.label): span.score for span in document.spans[task]}
+                wider = {item[:3]: item[3] for item in items}
+                assert set(found) <= set(wider)
+                assert {span for span, p in wider.items() if p > THRESHOLD + near} <= set(found)
+                assert all(abs(wider[span] - score) < near for span, score in found.items())
 
 
 def test_second_reader_finds_what_the_tagger_finds(tiny_package: Path, tiny_documents: list[Document]) -> None:
