@@ -64,8 +64,8 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Logits (T, B, V) of every decoder step, and the encoder's states (K, B, H), both after dropout.
 
-        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,), where states mean nothing. fed: (B, T) int64, GO,
-        then the gold symbols.
+        inputs: (B, K) int64, input symbols, zero beyond `lengths` (B,), where states mean nothing.
+        fed: (B, T) int64, GO, then the gold symbols.
         """
         drop = dropout or _identity
         steps = inputs.shape[1]
