@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bytespan.errors import ModelError
 from bytespan.languages import (
+    AROUND,
     BUCKETS,
     LONGEST_LINE,
     Profiles,
@@ -153,3 +154,11 @@ def package(folder: Path, profiles: Profiles, data: bytes | None) -> Path:
     labels = {"tokens": ("NOUN",)}
     write_package(path, config=config, labels=labels, provenance=Provenance("m"), onnx=b"", languages=data)
     return path
+
+
+def test_clause_of_another_language_is_told_from_its_line(profiles: Profiles) -> None:
+    data = b" ".join([ENGLISH, GERMAN, ENGLISH])
+    languages = spoken(recognised(cut_units(data), np.array([0]), profiles), data)
+    assert set(languages) == {"en", "de"}
+    assert languages[: AROUND * 2] == languages[-AROUND * 2 :] == ["en"] * AROUND * 2
+    assert languages[len(languages) // 2] == "de"

@@ -6,7 +6,8 @@ and look up rows of their own. Other hashes stay shared, so that a name is known
 
 The languages are told apart by a naive Bayes classifier over hashed n-grams of units, counted in the training text. A
 line that it is not sure of follows the nearest line of its document that it is sure of; where there is none, nothing
-is salted, which the model has learnt to live with, too.
+is salted, which the model has learnt to live with, too. A few words in a row that are plainly of another language than
+their line are taken for that.
 """
 
 import gzip
@@ -37,6 +38,12 @@ SMOOTHING = 0.01
 
 SURE = 4 * STEPS_PER_NAT
 """By so much more probable than the next must a language be for a line to be sure of it."""
+
+AROUND = 4
+"""Units on either side that tell, with a unit itself, whether it is in another language than its line."""
+
+STRAY = 14 * STEPS_PER_NAT
+"""By so much more probable than the line's must another language be there."""
 
 LONGEST_LINE = 256
 """Units; longer lines are looked at in pieces."""
@@ -83,14 +90,11 @@ def _logs(counts: NDArray[np.float64]) -> NDArray[np.int8]:
     return logs
 
 
-def recognised(units: Units, bounds: Ints, profiles: Profiles | None, *, before: int | None = None) -> Units:
-    """The units of some documents, those of each between two `bounds`, salted with the languages of their lines.
-
-    before: number of the language of the line before the first unit, if that goes on.
-    """
+def recognised(units: Units, bounds: Ints, profiles: Profiles | None) -> Units:
+    """The units of some documents, those of each between two `bounds`, salted with their languages."""
     if profiles is None or not len(units):
         return units
-    return _in_languages(units, _languages(units, bounds, profiles, before), profiles)
+    return _in_languages(units, _languages(units, bounds, profiles), profiles)
 
 
 def recognised_parts(parts: Iterable[Units], profiles: Profiles | None) -> Iterator[Units]:
@@ -113,10 +117,34 @@ def _in_languages(units: Units, languages: Ints, profiles: Profiles) -> Units:
     return salted(units, profiles.salts[languages])
 
 
-def _languages(units: Units, bounds: Ints, profiles: Profiles, before: int | None) -> Ints:
-    """(U,) number of the language that each unit's line is in, L if that cannot be told."""
-    starts = _line_starts(units.gaps)
-    scores = np.add.reduceat(_scores(units, profiles), starts, axis=0)  # (lines, L)
+def _languages(units: Units, bounds: Ints, profiles: Profiles, before: int | None = None) -> Ints:
+    """(U,) number of the language that each unit is in, L if that cannot be told.
+
+    before: that of the unit before the first, if the document goes on.
+    """
+    starts, scores = _line_starts(units.gaps), _scores(units, profiles)
+    languages = np.repeat(_of_lines(scores, starts, bounds, before), np.diff(np.append(starts, len(units))))
+    around = _sums_around(scores, starts)
+    of_line = np.take_along_axis(around, np.minimum(languages, scores.shape[1] - 1)[:, None], axis=1)[:, 0]
+    strays = (around.max(axis=1) - of_line >= STRAY) & (languages < scores.shape[1])
+    result: Ints = np.where(strays, around.argmax(axis=1), languages)
+    return result
+
+
+def _sums_around(scores: Ints, starts: Ints) -> Ints:
+    """(U, L) of each unit the sum of its scores (U, L) and those AROUND it in its line."""
+    sums = np.concatenate([np.zeros((1, scores.shape[1]), np.int64), np.cumsum(scores, axis=0)])
+    ends = np.append(starts[1:], len(scores))
+    sizes, numbers = ends - starts, np.arange(len(scores))
+    first = np.maximum(numbers - AROUND, np.repeat(starts, sizes))
+    last = np.minimum(numbers + AROUND + 1, np.repeat(ends, sizes))
+    found: Ints = sums[last] - sums[first]
+    return found
+
+
+def _of_lines(scores: Ints, starts: Ints, bounds: Ints, before: int | None) -> Ints:
+    """(lines,) number of the language that each line is in, L if that cannot be told, from the scores (U, L)."""
+    scores = np.add.reduceat(scores, starts, axis=0)  # (lines, L)
     best = scores.argmax(axis=1)
     sure = _margins(scores) >= SURE
     document = np.searchsorted(bounds, starts, side="right")
@@ -126,13 +154,12 @@ def _languages(units: Units, bounds: Ints, profiles: Profiles, before: int | Non
     has_last = (last >= 0) & (document[last] == document)
     has_next = following < len(starts)
     has_next[has_next] = document[following[has_next]] == document[has_next]
-    chosen = np.full(len(starts), len(profiles.names))
+    chosen = np.full(len(starts), scores.shape[1])
     chosen[has_next] = best[following[has_next]]
     if before is not None:
         chosen[document == document[0]] = before
     chosen[has_last] = best[last[has_last]]
-    result: Ints = np.repeat(chosen, np.diff(np.append(starts, len(units))))
-    return result
+    return chosen
 
 
 def _line_starts(gaps: NDArray[np.int8]) -> Ints:
