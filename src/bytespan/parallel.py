@@ -38,7 +38,7 @@ BATCH_UNITS = 1024
 BATCH_WINDOWS = 2
 """Windows in a batch at least, whatever their length: the LSTM reads one alone at two thirds of the speed."""
 
-PASSAGE_BYTES = 1 << 16
+PASSAGE_BYTES = 1 << 17
 """The most bytes of whole documents whose windows are dealt into batches together."""
 
 
