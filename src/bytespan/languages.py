@@ -23,6 +23,7 @@ from bytespan.package import LANGUAGES, Package
 from bytespan.units import LOWERED, NEW_LINE, PREFIXES, WHOLE, Units, salted
 
 Ints = NDArray[np.int64]
+Scores = NDArray[np.int32]
 
 BUCKETS = 3072
 """Into which the hashes are sorted; each has a probability in each language."""
@@ -131,20 +132,20 @@ def _languages(units: Units, bounds: Ints, profiles: Profiles, before: int | Non
     return result
 
 
-def _sums_around(scores: Ints, starts: Ints) -> Ints:
+def _sums_around(scores: Scores, starts: Ints) -> Scores:
     """(U, L) of each unit the sum of its scores (U, L) and those AROUND it in its line."""
-    sums = np.concatenate([np.zeros((1, scores.shape[1]), np.int64), np.cumsum(scores, axis=0)])
+    sums = np.concatenate([np.zeros((1, scores.shape[1]), np.int32), np.cumsum(scores, axis=0, dtype=np.int32)])
     ends = np.append(starts[1:], len(scores))
     sizes, numbers = ends - starts, np.arange(len(scores))
     first = np.maximum(numbers - AROUND, np.repeat(starts, sizes))
     last = np.minimum(numbers + AROUND + 1, np.repeat(ends, sizes))
-    found: Ints = sums[last] - sums[first]
+    found: Scores = sums[last] - sums[first]
     return found
 
 
-def _of_lines(scores: Ints, starts: Ints, bounds: Ints, before: int | None) -> Ints:
+def _of_lines(scores: Scores, starts: Ints, bounds: Ints, before: int | None) -> Ints:
     """(lines,) number of the language that each line is in, L if that cannot be told, from the scores (U, L)."""
-    scores = np.add.reduceat(scores, starts, axis=0)  # (lines, L)
+    scores = np.add.reduceat(scores, starts, axis=0, dtype=np.int32)  # (lines, L)
     best = scores.argmax(axis=1)
     sure = _margins(scores) >= SURE
     document = np.searchsorted(bounds, starts, side="right")
@@ -172,18 +173,18 @@ def _line_starts(gaps: NDArray[np.int8]) -> Ints:
     return found
 
 
-def _margins(scores: Ints) -> Ints:
+def _margins(scores: Scores) -> Scores:
     """(lines,) by how much the best score of each row (lines, L) is above the next."""
     if scores.shape[1] == 1:
-        return np.full(len(scores), SURE)
+        return np.full(len(scores), SURE, np.int32)
     ranked = np.partition(scores, -2, axis=1)
-    margins: Ints = ranked[:, -1] - ranked[:, -2]
+    margins: Scores = ranked[:, -1] - ranked[:, -2]
     return margins
 
 
-def _scores(units: Units, profiles: Profiles) -> Ints:
+def _scores(units: Units, profiles: Profiles) -> Scores:
     """(U, L) what each unit says for each language, in eighths of a nat."""
-    found: Ints = profiles.logs[_buckets(units)].sum(axis=1, dtype=np.int64)
+    found: Scores = profiles.logs[_buckets(units)].sum(axis=1, dtype=np.int32)
     return found
 
 
