@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from report import table
 from scoring import read_json
+from tables import table
 from trials import (
     AS_TRAINED,
     Places,
@@ -161,9 +161,9 @@ QUESTIONS = {
         },
         "At this scale reset is better: trained and used with 60 bytes carried, the generator finds "
         "{generator: trained with 60, used with 60} % of the words after as many steps, without them "
-        "{generator: trained with 0, used with 0} %, as it must learn to count from a mark in what it reads instead "
-        "of from the first byte; whether it would catch up in a longer training is open. A model that was not trained "
-        "with a carried state cannot use one ({generator: trained with 0, used with 60} % with 60 bytes at use "
+        "{generator: trained with 0, used with 0} %, perhaps because it must learn to count from a mark in what it "
+        "reads instead of from the first byte; whether it would catch up in a longer training is open. A model that "
+        "was not trained with a carried state cannot use one ({generator: trained with 0, used with 60} % with 60 bytes at use "
         "alone), one that was hardly misses it ({generator: trained with 60, used with 0} %); one seed each.",
     ),
     "direction": Question(
@@ -241,8 +241,9 @@ QUESTIONS = {
         "can tell what it is worth: the parallel decoder has F1 of {parallel: none} without, "
         "{parallel: dropout 0.2 only} with dropout, {parallel: dropout 0.2, byte dropout 0.05} with byte dropout too "
         "and {parallel: and of units 0.05 and of hashes 0.2} with all, the generator finds {generator: none} % of the "
-        "words without and {generator: dropout 0.2} % with it. With one, two and three layers the parallel decoder "
-        "has {parallel: 1 layer}, {parallel: 2 layers} and {parallel: 3 layers}, the generator with one "
+        "words without and {generator: dropout 0.2} % with it. So it is with depth, as more layers learn later: with "
+        "one, two and three layers the parallel decoder has {parallel: 1 layer}, {parallel: 2 layers} and "
+        "{parallel: 3 layers}, the generator with one "
         "{generator: 1 layer} % and with two {generator: 2 layers} %; one seed each, so that less than a point means "
         "nothing.",
     ),

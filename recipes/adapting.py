@@ -21,8 +21,8 @@ from typing import Any
 from cutting import write_first_sentences
 from experiments import experiment_named, recipe_of
 from peers import cpu_seconds
-from report import table
 from scoring import read_json, score_file, write_json
+from tables import table
 
 from bytespan.config import CorpusConfig, Recipe
 from bytespan.corpora.reading import read_documents

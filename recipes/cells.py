@@ -7,8 +7,8 @@ from statistics import mean
 from typing import Any
 
 from peers import POS_13
-from report import table
 from scoring import read_json, write_json
+from tables import table
 
 from bytespan.corpora.reading import read_documents
 from bytespan.inspection.pictures import draw_activations, draw_map

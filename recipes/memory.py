@@ -11,8 +11,8 @@ from typing import Any
 
 from cutting import some_documents
 from peers import POS_13
-from report import table
 from scoring import read_json, write_json
+from tables import table
 from triples import DECODINGS, SLIPS, measure
 
 from bytespan.evaluation import Counts

@@ -18,8 +18,8 @@ import numpy as np
 from adapting import digest_of
 from mixtures import Mixture, clauses_of, mix_clauses, names_of, replace_names
 from peers import POS_13
-from report import average, difference, table
 from scoring import read_json, write_json
+from tables import average, difference, table
 
 from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import Counts

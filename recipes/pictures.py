@@ -19,7 +19,8 @@ COLOURS = {"bytespan": "black", "UDPipe": "tab:green", "spaCy": "tab:blue", "CRF
 
 def draw_pictures(results: "Results", folder: Path) -> None:
     """Write conll.png, pos.png, entities.png and learning.png."""
-    from report import CONLL, NATURAL, PEERS, POS_FILES, SPACED, average, conll_rows
+    from report import CONLL, NATURAL, PEERS, POS_FILES, SPACED, conll_rows
+    from tables import average
 
     folder.mkdir(parents=True, exist_ok=True)
     rows = {name: [*values, average(values)] for name, values in conll_rows(results).items()}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from cutting import some_documents
 from numpy.typing import NDArray
-from report import cell, table
 from scoring import read_json, write_json
+from tables import cell, table
 
 from bytespan.calibration import (
     LEAST_PROBABILITY,

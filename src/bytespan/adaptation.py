@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from bytespan.config import TrainConfig
 from bytespan.corpora.annotated import Annotated, annotate, hold_out
 from bytespan.corpora.reading import read_documents
@@ -20,12 +18,12 @@ from bytespan.corpora.spacing import close_up
 from bytespan.errors import ConfigError, ModelError
 from bytespan.evaluation import Scores, score_annotated
 from bytespan.languages import with_profile
-from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state
+from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state, slow_down_inner
 from bytespan.neural.export import export_package
-from bytespan.neural.parallel import Parallel
+from bytespan.neural.parallel import Parallel, begin_faintly
 from bytespan.neural.rehearsal import Rehearsal, read_sample
 from bytespan.neural.scoring import DevCorpus
-from bytespan.neural.training import StepRecord, train
+from bytespan.neural.training import StepRecord, train_to_best
 from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import SAMPLE, Package, describe_model, read_package
 from bytespan.spans import Document
@@ -127,8 +125,8 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
     if old.model.profiles:
         new = (cut_units(member.document.data) for member in members)
         state.model.know(with_profile(old.model.profiles, "", new))
-    _begin_faintly(state.model, known=old.model)
-    _slow_down(state)
+    begin_faintly(state.model, known=old.model, by=FAINTNESS)
+    slow_down_inner(state, factor=INNER_RATE)
     texts = _old_texts(package)
     rehearsed = tuple(text for i, text in enumerate(texts) if i % HELD_OUT)
     return Adaptation(package, old.model, state, settings, members, dev, rehearsed, tuple(texts[::HELD_OUT]))
@@ -147,27 +145,6 @@ def _old_texts(package: Package) -> list[bytes]:
     return texts
 
 
-def _begin_faintly(model: Parallel, *, known: Parallel) -> None:
-    """Let each new label of a known task be as likely as nothing is, but for FAINTNESS: at first it changes little."""
-    rows, new = model.tags.meanings(), set(model.tags.meanings()) - set(known.tags.meanings())
-    with torch.no_grad():
-        for row, (task, tag) in enumerate(rows):
-            if (task, tag) in new and task in known.vocabulary.labels:
-                outside = rows.index((task, "O"))
-                model.output.weight[row] = model.output.weight[outside]
-                model.output.bias[row] = model.output.bias[outside] - FAINTNESS
-
-
-def _slow_down(state: TrainingState) -> None:
-    """Let all but the table and the output layer, which every language shares, learn INNER_RATE times as fast."""
-    assert isinstance(state.model, Parallel)
-    output = list(state.model.output.parameters())
-    group = state.optimizer.param_groups[0]
-    inner = [value for value in group["params"] if all(value is not other for other in output)]
-    group["params"] = output
-    state.optimizer.add_param_group({"params": inner, "factor": INNER_RATE})
-
-
 def settings_for(size: int) -> TrainConfig:
     """How to train on so many bytes of text."""
     steps = EPOCHS * size // (SETTINGS.batch_size * SETTINGS.segment_bytes)
@@ -183,13 +160,7 @@ def adapt(adaptation: Adaptation) -> Iterator[StepRecord]:
     rehearsal = None
     if adaptation.rehearsed:
         rehearsal = Rehearsal(adaptation.old, adaptation.rehearsed, seed=settings.seed)
-    best: Mapping[str, torch.Tensor] = {}
-    for record in train(state, sampler, adaptation.dev, settings, rehearsal):
-        if record.dev is not None and record.dev.is_best:
-            best = {name: value.clone() for name, value in state.model.state_dict().items()}
-        yield record
-    if best:
-        state.model.load_state_dict(best)
+    yield from train_to_best(state, sampler, adaptation.dev, settings, rehearsal)
 
 
 def export_adapted(

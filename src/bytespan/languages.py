@@ -35,7 +35,7 @@ STEPS_PER_NAT = 8
 """A logarithm of a probability is stored as a whole number of eighths."""
 
 SMOOTHING = 0.01
-"""How much of a count every n-gram begins with, on the mean, as a share of all counts."""
+"""The buckets begin with this share of all that will be counted, spread evenly: none is impossible."""
 
 SURE = 4 * STEPS_PER_NAT
 """By so much more probable than the next must a language be for a line to be sure of it."""

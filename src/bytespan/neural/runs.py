@@ -230,6 +230,8 @@ def _begin_or_resume(
 
 def _telling_languages_apart(recipe: Recipe) -> Recipe:
     """The recipe with a model that knows the languages of its corpora, if there are several."""
+    if recipe.model.languages:
+        raise ConfigError("model.languages follows from the corpora: give each [[corpus]] its language instead")
     names = tuple(dict.fromkeys(corpus.language for corpus in recipe.corpora if corpus.language))
     if recipe.model.decoder != "parallel" or len(names) < 2:
         names = ()

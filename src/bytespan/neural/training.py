@@ -106,6 +106,23 @@ def train(
         yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.longest, batch.bytes_read, elapsed_s, record)
 
 
+def train_to_best(
+    state: TrainingState,
+    sampler: Sampler,
+    dev: Sequence[DevCorpus],
+    config: TrainConfig,
+    rehearsal: Rehearsal | None = None,
+) -> Iterator[StepRecord]:
+    """The same; once all records were taken, `state` has the weights that did best on the development corpora."""
+    best: dict[str, Tensor] = {}
+    for record in train(state, sampler, dev, config, rehearsal):
+        if record.dev is not None and record.dev.is_best:
+            best = {name: value.clone() for name, value in state.model.state_dict().items()}
+        yield record
+    if best:
+        state.model.load_state_dict(best)
+
+
 def _take_step(
     state: TrainingState, batch: Batch | TaggedBatch, step: int, config: TrainConfig, rehearsal: Rehearsal | None
 ) -> tuple[float, float]:

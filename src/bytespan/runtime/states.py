@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig
 from bytespan.errors import ModelError, import_extra
-from bytespan.languages import profiles_of, recognised
+from bytespan.languages import profiles_of, recognised_parts
 from bytespan.lattice import unit_windows
 from bytespan.package import Package
 from bytespan.runtime.batching import open_model
 from bytespan.runtime.session import Arrays, Session
-from bytespan.units import collate_units, cut_units
+from bytespan.units import Units, collate_units, cut_parts
 from bytespan.windows import Windows
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ class StateReader:
     def read(self, data: bytes) -> States:
         """The states of a text, in segments as for tagging. Takes memory in proportion to the text."""
         if self._config.decoder == "parallel":
-            units = cut_units(data)
-            return States(units.starts, units.ends, self._at_units(data))
+            units = Units.joined(list(recognised_parts(cut_parts(data), self._profiles)))
+            return States(units.starts, units.ends, self._at_units(units))
         ends = np.arange(1, len(data) + 1)
         if self._config.input_order == "reversed":
             return States(ends - 1, ends, self._behind_bytes(data[::-1])[::-1])
         return States(ends - 1, ends, self._behind_bytes(data))
 
-    def _at_units(self, data: bytes) -> Floats:
-        units, parts = recognised(cut_units(data), np.array([0]), self._profiles), []
+    def _at_units(self, units: Units) -> Floats:
+        parts = []
         for first, last, kept, end in unit_windows(units, length=self._config.segment_length):
             batch = collate_units([units.slice(first, last)], rows=self._config.table_rows)
             feeds: Arrays = {name: getattr(batch, name) for name in ("rows", "symbols", "gaps", "words")}
