@@ -296,9 +296,8 @@ def test_model_of_several_languages_tells_them_apart(data: Path) -> None:
     initialize_from(again, package.path)
     assert isinstance(again.model, Parallel)
     assert np.array_equal(again.model.profiles.logs, profiles.logs)
-    assert [
-        set(found) for found in predict(again.model, list(map(str.encode, spoken.values())), tasks=["entities"])
-    ] == [{"entities"}] * 2
+    texts = [text.encode() for text in spoken.values()]
+    assert [set(found) for found in predict(again.model, texts, tasks=["entities"])] == [{"entities"}] * 2
     named = replace(recipe, model=replace(recipe.model, languages=("de",)))
     with pytest.raises(ConfigError, match="language"):
         next(run_training(named, data / "other", data=data))
