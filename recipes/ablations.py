@@ -164,7 +164,8 @@ QUESTIONS = {
         "{generator: trained with 0, used with 0} %, perhaps because it must learn to count from a mark in what it "
         "reads instead of from the first byte; whether it would catch up in a longer training is open. A model that "
         "was not trained with a carried state cannot use one ({generator: trained with 0, used with 60} % "
-        "with 60 bytes at use alone), one that was hardly misses it ({generator: trained with 60, used with 0} %); one seed each.",
+        "with 60 bytes at use alone), one that was hardly misses it ({generator: trained with 60, used with 0} %); one "
+        "seed each.",
     ),
     "direction": Question(
         "4. Direction",
