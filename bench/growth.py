@@ -3,10 +3,10 @@
     python bench/growth.py [--model PATH] [--long] [--only length segments labels languages]
 
 Length: whole processes of `bytespan tag --format jsonl`, fed through standard input with a text of many lines, with one
-of a single line, and with lines for two workers, 1 KB to 10 MB; `--long` adds 100 MB of lines and 100 MB on one line,
-which take ten minutes, and `constancy.py` measures 1 GB. The others tag texts in memory on one thread, all in turn,
-three times; labels are those of untrained models, which are made for this and need the extra `train`. Texts come from
-`../shared/data`.
+of a single line, and with lines for two workers, 1 KB to 10 MB, and with one of nothing but marks; `--long` adds 100 MB
+of lines and 100 MB on one line, which take ten minutes, and `constancy.py` measures 1 GB. The others tag texts in
+memory on one thread, all in turn, three times; labels are those of untrained models, which are made for this and need
+the extra `train`. Texts come from `../shared/data`.
 
 What is measured goes to bench/results/growth.json row by row; rows that are there, measured at the same commit, are not
 measured again, so that a call that was stopped goes on. Writes docs/performance.md and its pictures too. Linux only.
@@ -39,6 +39,10 @@ LINES, ONE_LINE, WORKERS = "lines", "one line", "2 workers"
 OPTIONS = {LINES: (), ONE_LINE: (), WORKERS: ("--workers", "2")}
 """What a text is and how it is tagged -> options of `bytespan tag`."""
 
+MARKS = "marks alone, one line"
+"""Where every byte is a unit of its own, a byte costs the most time and memory."""
+
+MARKS_BYTES = 300_000
 LONG_SIZES = ((100_000_000, LINES), (100_000_000, ONE_LINE))
 
 ENGLISH = tuple(f"{name}/{part}" for part in ("train", "dev", "test") for name in ("pos/en", "ner/conll/en"))
@@ -107,13 +111,14 @@ def measure_length(options: argparse.Namespace, known: Mapping[str, Any]) -> Ite
     lines = english_lines(options.data)
     model = ["--model", str(options.model)]
     wanted = [(size, kind) for kind in OPTIONS for size in (0, *options.sizes)]
-    for size, kind in [*wanted, *(LONG_SIZES if options.long else ())]:
+    for size, kind in [*wanted, (MARKS_BYTES, MARKS), *(LONG_SIZES if options.long else ())]:
         name = f"{size} {kind}"
         if name not in known:
+            members = [b".,;:!?-" * 10_000] if kind == MARKS else lines
             rows = [
                 stream(
-                    [*model, *OPTIONS[kind]],
-                    repeated(lines, size=size, one_line=kind == ONE_LINE) if size else [b"A\n"],
+                    [*model, *OPTIONS.get(kind, ())],
+                    repeated(members, size=size, one_line=kind in (ONE_LINE, MARKS)) if size else [b"A\n"],
                 )
                 for _ in range(ROUNDS if size <= 1_000_000 else 1)
             ]

@@ -242,6 +242,16 @@ def test_unit_longer_than_a_window_does_not_swallow_the_text_behind_it() -> None
     assert max(last - first for first, last, _, _ in windows) <= 8
 
 
+@pytest.mark.parametrize("length", [64, 100, 4096])
+def test_window_over_nothing_but_marks_holds_no_more_units_than_over_words(length: int) -> None:
+    units = cut_units(b"." * 3 * length)
+    windows = unit_windows(units, length=length)
+    assert max(last - first for first, last, _, _ in windows) == length // 3 + 1
+    assert min(end - kept for _, _, kept, end in windows[:-1]) >= length // 12
+    chinese = cut_units("字".encode() * length)
+    assert max(last - first for first, last, _, _ in unit_windows(chinese, length=length)) == length // 3
+
+
 def test_text_that_fits_is_one_window() -> None:
     units = cut_units(b"a b c")
     assert unit_windows(units, length=5) == [(0, 3, 0, 3)]

@@ -99,6 +99,43 @@ def test_parts_of_a_document_make_it_up_and_have_its_spans(
         assert [span.score for span in found] == [span.score for span in expected[task]]
 
 
+class Undecided(Arithmetic):
+    """A model in whose scores no unit stands apart: nothing is as good as to go on with a span."""
+
+    def score(self, batch: UnitBatch) -> np.ndarray:
+        return np.tile(np.array([-3, -2, 1, -2, 1, -3, -2, 1], np.float32), (*batch.gaps.shape, 1))
+
+
+@given(st.integers(0, 70), st.integers(1, 9), st.integers(1, 60))
+def test_units_of_which_none_stands_apart_wait_no_longer_than_they_may(count: int, at_once: int, ahead: int) -> None:
+    """A span ends then; the same ones, however many units come at a time and in whatever company."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bytespan.parallel, "WAITING_UNITS", 16)
+        data = b"a" + b" a" * count
+        (expected,) = predict_by_units(Undecided(), [data], tasks=("tokens", "entities"))
+        patch.setattr(bytespan.parallel, "BATCH_UNITS", at_once)
+        found = predict_by_units(Undecided(), [b"a " * ahead, data], tasks=("tokens", "entities"))[1]
+    assert found == expected
+    assert all(spans[-1].end == len(data) for spans in found.values())
+    lengths = {task: [(span.end - span.start + 1) // 2 for span in spans] for task, spans in found.items()}
+    assert lengths == {task: [16] * ((count + 1) // 16) + [(count + 1) % 16] * bool((count + 1) % 16) for task in found}
+
+
+def test_marks_alone_take_no_more_memory_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text of nothing but marks once waited to its end for a unit that stands apart."""
+    for module in (bytespan.units, bytespan.parallel):
+        monkeypatch.setattr(module, "PART_BYTES", 1024)
+    monkeypatch.setattr(bytespan.parallel, "WAITING_UNITS", 64)
+    peaks = []
+    for repeats in (2_000, 6_000):
+        tracemalloc.start()
+        for _ in predict_part_by_part(Undecided(), b".,;" * repeats, tasks=("tokens", "entities")):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] * 1.1
+
+
 @given(inputs)
 def test_spans_are_flat_and_made_of_whole_units(data: bytes) -> None:
     units = cut_units(data)

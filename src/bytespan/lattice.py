@@ -36,6 +36,9 @@ class Edges(Protocol):
 OUTSIDE = 0
 """Tag of a unit that is in no span; label i has the tags 2 i + 1 (first unit) and 2 i + 2 (further ones)."""
 
+FEWEST_UNITS = 8
+"""Of a text with more marks than words, a window may hold so many units, however short it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class LikelySpans:
@@ -248,14 +251,16 @@ def unit_windows(units: Edges, *, length: int, kept: int = 0, is_whole: bool = T
 
     The kept ranges partition the units from `kept` on. A window reaches an eighth of its length beyond what it keeps,
     so that no kept unit, but at the text's ends, is seen without context. A window holds at least one unit, however
-    long that is. Unless these units are the `is_whole` document, windows that may reach beyond them are left out.
+    long that is, and at most one in three bytes, as Chinese has: nothing but marks takes no more memory than words.
+    Unless these units are the `is_whole` document, windows that may reach beyond them are left out.
     """
     windows = []
-    count, margin = len(units.starts), length // 8
+    count, margin, most = len(units.starts), length // 8, max(length // 3 + 1, FEWEST_UNITS)
     while kept < count:
         begin = int(units.starts[kept]) - (margin if kept else 0)
         first = int(np.searchsorted(units.starts, begin, side="left"))
-        last = max(int(np.searchsorted(units.ends, int(units.starts[first]) + length, side="right")), kept + 1)
+        last = int(np.searchsorted(units.ends, int(units.starts[first]) + length, side="right"))
+        last = max(min(last, first + most), kept + 1)
         if last == count and not is_whole:
             break
         end = count if last == count else int(

@@ -38,8 +38,14 @@ BATCH_UNITS = 1024
 BATCH_WINDOWS = 2
 """Windows in a batch at least, whatever their length: the LSTM reads one alone at two thirds of the speed."""
 
-PASSAGE_BYTES = 1 << 17
+PASSAGE_BYTES = 1 << 15
 """The most bytes of whole documents whose windows are dealt into batches together."""
+
+PASSAGE_UNITS = 8192
+"""About how many units of these at the most, where there is little else than marks."""
+
+WAITING_UNITS = 4096
+"""Units in a row none of which stands apart, behind which a span ends all the same, so that none waits for ever."""
 
 
 class UnitModel(Protocol):
@@ -180,18 +186,24 @@ class _Row:
         """Number of the document that the last unit is in."""
         self._rules = rules
         self._units: list[_Places] = []
-        """Units whose spans may still depend on what follows."""
+        """Units whose spans may still depend on what follows; of them all, only the first stands apart."""
         self._logs: dict[str, list[Floats]] = {task: [] for task in rules}
         """Task -> their log-probabilities (n, N)."""
+        self._last: dict[str, Floats] = {}
+        """Task -> those of the last unit (1, N), as they came in."""
 
     def add(self, units: _Places, logs: Mapping[str, Floats]) -> Iterator[_Settled]:
         """Take the next units; those before the last one that stands apart in all tasks are settled."""
         self.document = int(units.documents[-1])
-        apart = np.ones(len(units.documents), np.bool_)
-        for task, rule in self._rules.items():
-            apart &= rule.apart(logs[task])
-        for place in (np.flatnonzero(apart[1:]) + 1).tolist()[-1:]:
-            yield self._settled(units.slice(0, place), {task: logs[task][: place + 1] for task in logs})
+        apart = self._stand_apart(logs)
+        self._last = {task: members[-1:].copy() for task, members in logs.items()}
+        for place in self._overdue(apart):
+            apart[place] = True
+            for members in logs.values():
+                members[place, 2::2] = -np.inf
+        for place in np.flatnonzero(apart).tolist()[-1:]:
+            if place or self._units:
+                yield self._settled(units.slice(0, place), {task: logs[task][: place + 1] for task in logs})
             units, logs = units.slice(place, None), {task: logs[task][place:] for task in logs}
         self._units.append(units)
         for task, members in logs.items():
@@ -201,6 +213,25 @@ class _Row:
         """All units that are left, behind which nothing follows."""
         if self._units:
             yield self._settled(self._units.pop(), {task: members.pop() for task, members in self._logs.items()})
+
+    def _stand_apart(self, logs: Mapping[str, Floats]) -> NDArray[np.bool_]:
+        """(n,) of new units, which ones stand apart in all tasks."""
+        found = []
+        for task, rule in self._rules.items():
+            before = self._last.get(task, logs[task][:0])
+            found.append(rule.apart(np.concatenate([before, logs[task]]))[len(before) :])
+        apart: NDArray[np.bool_] = np.logical_and.reduce(found)
+        return apart
+
+    def _overdue(self, apart: NDArray[np.bool_]) -> Iterator[int]:
+        """Of new units those that are WAITING_UNITS, twice as many ... behind the last one that stands apart.
+
+        So they are the same however many units come at a time.
+        """
+        waiting = sum(len(units.starts) for units in self._units)
+        edges = np.concatenate([[-waiting], np.flatnonzero(apart), [len(apart)]])
+        for edge in np.flatnonzero(np.diff(edges) > WAITING_UNITS).tolist():
+            yield from range(edges[edge] + WAITING_UNITS, edges[edge + 1], WAITING_UNITS)
 
     def _settled(self, units: _Places, logs: Mapping[str, Floats]) -> _Settled:
         """The waiting units, which wait no longer, and these, behind whose `logs` the next unit's may stand."""
@@ -255,7 +286,9 @@ def _whole_documents(
         for a, b, c, d in unit_windows(places.slice(low, high), length=length)
     ]
     if windows:
-        yield _Passage(recognised(units, bounds, profiles), np.array(windows), places.documents)
+        told, table = recognised(units, bounds, profiles), np.array(windows)
+        for few in np.split(table, np.flatnonzero(np.diff(table[:, 3] // PASSAGE_UNITS)) + 1):
+            yield _Passage(told, few, places.documents[few[0, 2] : few[-1, 3]])
 
 
 def _bit_by_bit(item: bytes, number: int, length: int, profiles: Profiles | None) -> Iterator[_Passage]:

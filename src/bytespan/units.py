@@ -273,11 +273,12 @@ def _mixed(values: Hashes) -> Hashes:
     return values ^ (values >> np.uint32(16))
 
 
-def _symbols(data: bytes, starts: Ints, ends: Ints) -> NDArray[np.int16]:
+def _symbols(data: bytes, firsts: Ints, lasts: Ints) -> NDArray[np.int16]:
     buffer = np.frombuffer(data, np.uint8)
-    if not len(starts):
+    if not len(firsts):
         return np.zeros((0, WIDTH), np.int16)
-    columns, lengths = np.arange(WIDTH), (ends - starts)[:, None]
+    starts, ends = firsts.astype(np.int32), lasts.astype(np.int32)  # half of the memory for all places
+    columns, lengths = np.arange(WIDTH, dtype=np.int32), (ends - starts)[:, None]
     from_end = (lengths > WIDTH) & (columns >= WIDTH // 2)
     places = np.where(from_end, ends[:, None] - WIDTH, starts[:, None]) + columns
     inside = columns < lengths
