@@ -58,12 +58,17 @@ class Windows:
         return np.where(is_behind & (columns == carried), stop, symbols)
 
     def broken_edges(self, rows: Ints) -> NDArray[np.bool_]:
-        """(2, B, k + 1): `words.broken_edges` of each window's document, true beyond the window."""
+        """(2, B, k + 1): `words.broken_edges` of each window's document, true beyond the window.
+
+        True, too, for starts behind which no word ends within the window: no length would fit them.
+        """
         columns = np.arange(self.length + 1)
         within = columns <= self.lengths[rows, None]
         first = (self.base + self.document + self.start)[rows]  # a document has one offset more than bytes
-        beyond: NDArray[np.bool_] = ~within
-        return beyond | self._broken_edges[:, np.where(within, first[:, None] + columns, 0)]
+        broken: NDArray[np.bool_] = ~within | self._broken_edges[:, np.where(within, first[:, None] + columns, 0)]
+        last_end = np.where(broken[1], -1, columns).max(axis=1)
+        broken[0] |= columns >= last_end[:, None]
+        return broken
 
     @cached_property
     def _broken_edges(self) -> NDArray[np.bool_]:
