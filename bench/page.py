@@ -225,9 +225,12 @@ def constancy(result: Result | None) -> list[str]:
         halves = [median(half) for half in (cheap[: len(cheap) // 2], cheap[len(cheap) // 2 :])]
         row = (name, *(1e6 * each for each in (*halves, dear)), 100 * (dear / median(cheap) - 1))
         rows.append(row)
+    kind = (
+        result["kind"] if result.get("threads") is None else f"{result['kind']}, {result['threads']} thread a process"
+    )
     return [
         *head,
-        f"{long} ({result['kind']}) for one call of `bytespan tag --format jsonl`, and {len(small)} times {short}, "
+        f"{long} ({kind}) for one call of `bytespan tag --format jsonl`, and {len(small)} times {short}, "
         "half of them right before it and half right after; what a call with a single letter takes is taken off. "
         f"{long} took {figure(large['seconds'])} s and at most {figure(large['peak_mb'])} MB of memory in a process; "
         f"its first output came after {figure(large['first_output_s'])} s.",
