@@ -1,6 +1,7 @@
 """One ONNX Runtime session, set up for tagging beside other work."""
 
 import os
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -64,7 +65,8 @@ def _share_memory() -> None:
     info = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    onnxruntime.create_and_register_allocator(info, onnxruntime.OrtArenaCfg(0, 0, ARENA_BYTES, -1))
+    with suppress(Exception):  # older versions refuse a second one: what other code of this process registered will do
+        onnxruntime.create_and_register_allocator(info, onnxruntime.OrtArenaCfg(0, 0, ARENA_BYTES, -1))
 
 
 def available_cpus() -> int:
