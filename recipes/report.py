@@ -300,10 +300,12 @@ def generator(results: Results) -> list[str]:
         for title, suffix in decodings.items()
     }
     ner["paper"], pos["paper"] = PUBLISHED["paper, one model"], PAPER_POS
+    trained = (results.experiments.get(name, {}).get("training", {}) for name in ("conll-paper", "pos-paper"))
+    hours = " and ".join(f"{training['hours']:.1f}" if training else "no" for training in trained)
     lines = [
         "## The paper's generator",
         "",
-        "The design of Gillick et al. 2016, trained for about an hour where its authors took days "
+        f"The design of Gillick et al. 2016, trained for {hours} hours of a core where its authors took days of a CPU "
         '([how](../recipes/README.md)). "Whole words" lets spans begin and end only where words do; "free" is the '
         "paper's decoding. Several of the 13 languages have only a small substitute training set here, so the paper's "
         "accuracy is out of reach on them.",
