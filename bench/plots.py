@@ -57,13 +57,17 @@ def draw_growth(result: Mapping[str, Any], path: Path) -> None:
     drawing, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
     for axis in axes.flat:
         axis.set_xscale("log")
-    for label in dict.fromkeys(row["kind"] for row in result["length"].values()):
-        rows = [row for row in result["length"].values() if row["kind"] == label and row["bytes"]]
+    kinds: dict[str, list[Any]] = {}
+    for row in result["length"].values():
+        if row["bytes"]:
+            kinds.setdefault(row["kind"], []).append(row)
+    kinds = {kind: rows for kind, rows in kinds.items() if len(rows) > 1}  # of which something can be seen to grow
+    for label, rows in kinds.items():
         sizes = [row["bytes"] for row in rows]
         speeds = [(page.steady_rate(result, row) or float("nan")) / 1000 for row in rows]
         _line(axes[0, 0], sizes, speeds, label)
         _line(axes[0, 1], sizes, [row["peak_mb"] for row in rows], label)
-    ticks = {row["bytes"]: page.size_of(row) for row in result["length"].values() if row["bytes"]}
+    ticks = {row["bytes"]: page.size_of(row) for rows in kinds.values() for row in rows}
     for axis in axes[0]:
         axis.set_xticks(list(ticks), list(ticks.values()))
     for axis, part in ((axes[1, 0], "segments"), (axes[1, 1], "labels")):
