@@ -2,8 +2,8 @@
 
     python bench/page.py
 
-Nothing is measured here: `compare.py`, `growth.py`, `constancy.py` and `training_speed.py` do that. What was not
-measured is a dash.
+Nothing is measured here: `compare.py`, `growth.py`, `constancy.py`, `floors.py` and `training_speed.py` do. What was
+not measured is a dash.
 """
 
 import sys
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+import floors
 import machine
 
 PAGE = machine.ROOT / "docs" / "performance.md"
@@ -348,14 +349,14 @@ project's root, in about ten minutes on a machine that does nothing else:
 python bench/run.py --python runs/peers-venv/bin/python
 ```
 
-Its parts are `bench/compare.py`, `bench/growth.py`, `bench/training_speed.py` and, with `--long`, `bench/constancy.py`,
-which takes half an hour; each has `--help`. The figures are in `bench/results`, from which `python bench/page.py` makes
-this page; an en dash stands for what was not measured.
+Its parts are `bench/compare.py`, `bench/growth.py`, `bench/floors.py`, `bench/training_speed.py` and, with `--long`,
+`bench/constancy.py`, which takes half an hour; each has `--help`. The figures are in `bench/results`, from which
+`python bench/page.py` makes this page; an en dash stands for what was not measured.
 
 """
 
 PARTS: Mapping[str, Callable[[Result | None], list[str]]] = {
-    "compare": beside_peers, "growth": growth, "constancy": constancy, "training": training
+    "compare": beside_peers, "growth": growth, "constancy": constancy, "floors": floors.section, "training": training
 }  # fmt: skip
 """Result file -> its part of the page."""
 

@@ -2,8 +2,8 @@
 
     python bench/run.py [--python runs/peers-venv/bin/python] [--fp32 MODEL] [--long]
 
-Calls `compare.py`, `growth.py`, `training_speed.py` and, with `--long`, `constancy.py`, which may be called by
-themselves and have more options.
+Calls `compare.py`, `growth.py`, `floors.py`, `training_speed.py` and, with `--long`, `constancy.py`, which may be
+called by themselves and have more options.
 """
 
 import argparse
@@ -25,6 +25,7 @@ def main() -> None:
     parts = (
         ["compare.py", *chosen],
         ["growth.py", *(["--long"] if options.long else [])],
+        ["floors.py"],
         ["training_speed.py"],
         *([["constancy.py"]] if options.long else []),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bytespan.config import ModelConfig
 from programs import program_of
 
 ROOT = Path(__file__).parent.parent
@@ -72,9 +73,15 @@ def test_the_page_of_performance_is_what_the_result_files_say() -> None:
 def test_what_was_not_measured_says_how_it_is() -> None:
     page = program("page")
     text = page.page({})
-    for name in ("compare", "growth", "training_speed"):
+    for name in ("compare", "growth", "floors", "training_speed"):
         assert f"not measured yet: `python bench/{name}.py`" in text
     assert page.figure(None) == page.DASH
+
+
+def test_multiplications_of_a_unit_are_those_of_the_weights_that_it_meets() -> None:
+    config = ModelConfig(decoder="parallel", layers=2, units=10, unit_width=6)
+    first, second = 2 * 4 * 10 * (6 + 10), 2 * 4 * 10 * (40 + 10)
+    assert program("floors").multiplications(config, 7) == first + second + 20 * 7
 
 
 def test_figures_have_three_digits_that_count() -> None:

@@ -112,7 +112,8 @@ def test_two_processes_give_the_result_of_one(data: Path) -> None:
     subprocess.run([*single, "--set", "train.steps=30"], check=True, capture_output=True)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     double = [*launcher, "-m", "bytespan", *command(data, data / "two")[3:], "--set", "train.steps=30"]
-    subprocess.run(double, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    ended = subprocess.run(double, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert ended.returncode == 0, ended.stderr
     for (_, one), (_, two) in zip(losses(data / "one"), losses(data / "two"), strict=True):
         assert float(one) == pytest.approx(float(two), rel=1e-3)
     one, two = (load_model(data / run / "last")[0].state_dict() for run in ("one", "two"))
