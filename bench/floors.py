@@ -143,8 +143,8 @@ def section(result: dict[str, Any] | None) -> list[str]:
         "",
         *table(("", "ms", "share of all, %"), rows),
         "At every step an LSTM multiplies the states of the few segments of a batch, where a plain product has a "
-        "thousand rows to share each weight, so the floor in 8 bits is out of an LSTM's reach. The CRF looks up some "
-        "numbers a word and tag and adds them, and keeps what it looked up. To pass it a model would have to read a "
+        "thousand rows to share each weight, so that the floors leave out what a recurrence costs. The CRF looks up "
+        "some numbers a word and tag and adds them, and keeps what it looked up. To pass it a model would have to read a "
         "word with fewer multiplications, or many words at a time, as convolutions do; kernels of our own for the "
         "LSTMs could shorten only the time within the graph.",
         "",
@@ -164,7 +164,7 @@ def main() -> None:
     if not options.data.exists():
         sys.exit(f"floors: {options.data} is not there: give --data FOLDER")
     package = read_package(options.model, with_weights=False)
-    texts = read_texts([options.data / file for file in FILES], size=options.bytes // len(FILES))
+    texts = read_texts([options.data / file for file in FILES], size=options.bytes)
     units = sum(len(cut_units(text.encode())) for text in texts)
     seconds, in_graph = tagging(options.model, texts)
     segments = BATCH_UNITS / (units / len(texts))
