@@ -143,10 +143,10 @@ def section(result: dict[str, Any] | None) -> list[str]:
         "",
         *table(("", "ms", "share of all, %"), rows),
         "At every step an LSTM multiplies the states of the few segments of a batch, where a plain product has a "
-        "thousand rows to share each weight, so that the floors leave out what a recurrence costs. The CRF looks up "
-        "some numbers a word and tag and adds them, and keeps what it looked up. To pass it a model would have to read a "
-        "word with fewer multiplications, or many words at a time, as convolutions do; kernels of our own for the "
-        "LSTMs could shorten only the time within the graph.",
+        "thousand rows to share each weight, so that the floors leave out what a recurrence costs. The CRF looks "
+        "up some numbers a word and tag and adds them, and keeps what it looked up. To pass it a model would have "
+        "to read a word with fewer multiplications, or many words at a time, as convolutions do; kernels of our "
+        "own for the LSTMs could shorten only the time within the graph.",
         "",
         describe(result),
         "",
