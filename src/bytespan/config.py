@@ -70,10 +70,12 @@ class ModelConfig:
     """Parallel: width of a unit before the first LSTM layer."""
     languages: tuple[str, ...] = ()
     """Parallel: the languages that are told apart (see `bytespan.languages`), from those of the recipe's corpora."""
+    ensemble: int = 1
+    """Parallel, in a package: how many models of this shape its graph holds, which tag together (`export --with`)."""
 
     def __post_init__(self) -> None:
         sizes = ("segment_length", "layers", "units", "embedding", "table_rows", "table_width", "kernels", "unit_width")
-        for name in sizes:
+        for name in (*sizes, "ensemble"):
             _require(getattr(self, name) >= 1, f"model.{name} must be at least 1, got {getattr(self, name)}")
         _require(self.carried_bytes >= 0, f"model.carried_bytes must be at least 0, got {self.carried_bytes}")
         _require_one_of("model.decoder", self.decoder, ("generator", "parallel"))
@@ -87,6 +89,7 @@ class ModelConfig:
             self.decoder == "parallel" or self.directions == 1 or self.separate,
             "model.bidirectional needs model.separate = true in a generator: what reads from both ends cannot write",
         )
+        _require(self.decoder == "parallel" or self.ensemble == 1, "model.ensemble must be 1 in a generator")
 
     @property
     def directions(self) -> int:

@@ -168,7 +168,8 @@ def describe_shape(config: ModelConfig) -> str:
     units = f"{config.layers} x {config.units} units{' a direction' if config.directions == 2 else ''}"
     segments = f"segments of {config.segment_length} bytes"
     if config.decoder == "parallel":
-        return f"{units}, {config.table_rows} x {config.table_width} table of n-grams, {segments}"
+        together = f"{config.ensemble} models together, each of " if config.ensemble > 1 else ""
+        return f"{together}{units}, {config.table_rows} x {config.table_width} table of n-grams, {segments}"
     return f"{units}, {segments}{f' behind {config.carried_bytes} carried' if config.carried_bytes else ''}"
 
 

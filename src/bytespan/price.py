@@ -43,10 +43,11 @@ def measure_prices(
     model: Model,
     files: Iterable[str | Path],
     *,
+    others: Sequence[Model] = (),
     precision: str,
     threads: int | None = None,
 ) -> list[Price]:
-    """The price of a precision on each file and task, in their order.
+    """The price of a precision on each file and task, in their order; with `others`, of all together.
 
     Raises CorpusError for a file that cannot be read, LabelError for one that annotates nothing that the model does.
     """
@@ -55,7 +56,8 @@ def measure_prices(
         taggers = []
         for name in ("fp32", precision):
             path = Path(folder) / name
-            export_package(model, path, provenance=Provenance(name), precision=name, with_weights=False)
+            about = Provenance(name)
+            export_package(model, path, others=others, provenance=about, precision=name, with_weights=False)
             taggers.append(load(path, threads=threads))
         for file in files:
             gold = list(read_documents(file))

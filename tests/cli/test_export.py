@@ -77,3 +77,22 @@ def test_exact_weights_cost_nothing_and_a_named_file_must_be_there(run: Run, run
     assert ended.returncode == 1
     assert "absent.conll" in ended.stderr
     assert not (runs / "other").exists()
+
+
+def test_models_that_tag_together_are_one_package(run: Run, runs: Path) -> None:
+    options = ("--with", "good", "--with", "good/best", "--precision", "int8", "--dev", "gold.jsonl")
+    assert run("export", "good", "all", *options).returncode == 0
+    run("export", "good", "one", "--precision", "int8", "--dev", "gold.jsonl")
+    shape = json.loads((runs / "all" / "config.json").read_text(encoding="utf-8"))["model"]
+    assert shape["ensemble"] == 3
+    sizes = [(runs / name / "model.onnx").stat().st_size for name in ("one", "all")]
+    assert 2.8 < sizes[1] / sizes[0] < 3.2
+    assert "3 models together" in (runs / "all" / "card.md").read_text(encoding="utf-8")
+    tagged = [run("tag", "--model", name, "--format", "jsonl", "gold.jsonl").stdout for name in ("one", "all")]
+    assert tagged[0] == tagged[1]
+    adapted = run("adapt", "all", "--train", "gold.jsonl", "--output", "new")
+    assert adapted.returncode == 1
+    assert "an ensemble of 3 models is neither trained nor adapted" in adapted.stderr
+    ended = run("export", "good", "other", "--with", "absent")
+    assert ended.returncode == 1
+    assert "absent" in ended.stderr

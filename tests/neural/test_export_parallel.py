@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bytespan.config import PRESETS, ModelConfig
-from bytespan.errors import ModelError
+from bytespan.config import PRESETS, ModelConfig, TrainConfig
+from bytespan.errors import ConfigError, ModelError
 from bytespan.neural.batches import WORDS
+from bytespan.neural.checkpoint import initialize_from, new_state
 from bytespan.neural.export import export_model, export_package
 from bytespan.neural.graph import PRECISIONS
 from bytespan.neural.parallel import Parallel
@@ -19,7 +20,7 @@ from bytespan.runtime.generate import OnnxGenerator
 from bytespan.runtime.parallel import OnnxParallel
 from bytespan.spans import Document
 from bytespan.units import UnitBatch, collate_units, cut_units
-from networks import CONFIG, LABELS, SHAPES, random_parallel
+from networks import CONFIG, LABELS, SHAPES, random_generator, random_parallel
 
 TEXTS = [
     "Angela Merkel besuchte Paris. In paris, PARIS!",
@@ -137,6 +138,43 @@ def test_task_that_only_training_knows_is_left_out(tmp_path: Path) -> None:
     data = [TEXTS[0].encode()]
     tasks = ("tokens", "entities")
     assert predict_by_units(smaller, data, tasks=tasks) == predict_by_units(TorchUnitModel(model), data, tasks=tasks)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("config", SHAPES)
+def test_an_ensemble_scores_the_mean_of_its_models(config: ModelConfig, precision: str, tmp_path: Path) -> None:
+    first, *others = (random_parallel(config, LABELS, seed=seed) for seed in (1, 2, 3))
+    batch = batch_of(TEXTS, config.table_rows)
+    scores = [exported(model, tmp_path / "one", precision).score(batch)[inside(batch)] for model in (first, *others)]
+    export_package(first, tmp_path / "all", others=others, provenance=Provenance("random"), precision=precision)
+    package = read_package(tmp_path / "all")
+    assert (package.config, package.weights) == (replace(config, ensemble=3), None)
+    found = OnnxParallel(package, threads=1).score(batch)[inside(batch)]
+    assert np.abs(found - np.mean(scores, axis=0)).max() < 1e-4
+    assert all(np.abs(found - alone).mean() > 0.1 for alone in scores)
+
+
+def test_what_does_not_fit_together_is_no_ensemble() -> None:
+    model = random_parallel(CONFIG, LABELS, seed=1)
+    with pytest.raises(ConfigError, match="must have one shape"):
+        export_model(model, random_parallel(replace(CONFIG, units=13), LABELS, seed=1))
+    with pytest.raises(ConfigError, match="must have the same labels"):
+        export_model(model, random_parallel(CONFIG, LABELS | {"entities": ("LOC",)}, seed=1))
+    generators = [random_generator(ModelConfig(layers=1, units=7, embedding=5), LABELS, seed=seed) for seed in (1, 2)]
+    with pytest.raises(ConfigError, match="generators do not tag together"):
+        export_model(*generators)
+    with pytest.raises(ConfigError, match="must have one shape"):
+        export_model(model, generators[0])
+
+
+def test_an_ensemble_cannot_be_trained_on(tmp_path: Path) -> None:
+    models = [random_parallel(CONFIG, LABELS, seed=seed) for seed in (1, 2)]
+    export_package(models[0], tmp_path / "all", others=models[1:], provenance=Provenance("random"))
+    state = new_state(CONFIG, models[0].vocabulary, TrainConfig())
+    with pytest.raises(ModelError, match="all: an ensemble of 2 models, which cannot be trained on"):
+        initialize_from(state, tmp_path / "all")
+    with pytest.raises(ConfigError, match=r"an ensemble of 2 models is neither trained nor adapted"):
+        new_state(replace(CONFIG, ensemble=2), models[0].vocabulary, TrainConfig())
 
 
 def test_graph_of_another_shape_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,15 @@ def export(
     target: Annotated[
         Path, typer.Argument(metavar="OUT", help="Model directory to write, or zip file if the name ends in .zip.")
     ],
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            metavar="CHECKPOINT",
+            help="Another one of the same shape and labels, such as one of another seed, that tags together with the "
+            "first; may be given several times. Better, but as many times as large and slow.",
+        ),
+    ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
         typer.Option(
@@ -75,18 +84,19 @@ def export(
     Needs the extra: pip install 'bytespan[train]'.
 
     Example: bytespan export runs/mine model --precision int8
+
+    Example: bytespan export runs/seed1 model --with runs/seed2 --with runs/seed3
     """
     import_extra("torch", extra="train", purpose="bytespan export")
     import_extra("onnx", extra="train", purpose="bytespan export")
     from bytespan.cli.prices import measure_on_development, show_prices
-    from bytespan.neural.checkpoint import load_model
+    from bytespan.neural.checkpoint import load_best
     from bytespan.neural.export import export_package
     from bytespan.package import Provenance
     from bytespan.price import refuse_dear
 
     chosen = None if card is None else _read_card(card)
-    best = checkpoint / "best" if (checkpoint / "best").is_dir() else checkpoint / "last"
-    trained, _ = load_model(best if best.is_dir() else checkpoint)
+    trained, *together = (load_best(path) for path in (checkpoint, *(others or ())))
     provenance = Provenance(
         name=name or target.name.removesuffix(".zip"),
         version=version,
@@ -96,11 +106,21 @@ def export(
         scores=dict(_score(assignment) for assignment in scores or ()),
     )
     if precision != "fp32":
-        prices = measure_on_development(trained, checkpoint, dev_files, precision=precision, threads=threads)
+        prices = measure_on_development(
+            trained, checkpoint, dev_files, others=together, precision=precision, threads=threads
+        )
         show_prices(prices, precision=precision)
         if not force:
             refuse_dear(prices, precision=precision, remedy="give --force")
-    export_package(trained, target, provenance=provenance, precision=precision, with_weights=weights, card=chosen)
+    export_package(
+        trained,
+        target,
+        others=together,
+        provenance=provenance,
+        precision=precision,
+        with_weights=weights,
+        card=chosen,
+    )
 
 
 def _score(assignment: str) -> tuple[str, float]:

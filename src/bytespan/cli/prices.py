@@ -16,13 +16,20 @@ logger = logging.getLogger(__name__)
 
 
 def measure_on_development(
-    model: Model, checkpoint: Path, dev_files: list[str] | None, *, precision: str, threads: int | None
+    model: Model,
+    checkpoint: Path,
+    dev_files: list[str] | None,
+    *,
+    others: Sequence[Model] = (),
+    precision: str,
+    threads: int | None,
 ) -> list[Price]:
     """Prices on the files that were given, else on those of the run, if they are still there."""
     known = (development_files(folder) for folder in (checkpoint, checkpoint.parent))
     files = dev_files or next((found for found in known if found), [])
     try:
-        return measure_prices(model, with_progress(files, "measuring"), precision=precision, threads=threads)
+        shown = with_progress(files, "measuring")
+        return measure_prices(model, shown, others=others, precision=precision, threads=threads)
     except (CorpusError, LabelError) as error:
         if dev_files:
             raise

@@ -125,11 +125,10 @@ def train(
 def _show_price(output: Path, threads: int | None) -> None:
     """What the rounded weights of the run's package cost on its development files."""
     from bytespan.cli.prices import measure_on_development, show_prices
-    from bytespan.neural.checkpoint import load_model
-    from bytespan.neural.runs import PRECISION, best_checkpoint
+    from bytespan.neural.checkpoint import load_best
+    from bytespan.neural.runs import PRECISION
 
-    model, _ = load_model(best_checkpoint(output))
-    prices = measure_on_development(model, output, None, precision=PRECISION, threads=threads)
+    prices = measure_on_development(load_best(output), output, None, precision=PRECISION, threads=threads)
     show_prices(prices, precision=PRECISION)
 
 

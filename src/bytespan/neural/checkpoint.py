@@ -164,6 +164,13 @@ def load_model(path: Path) -> tuple[Model, dict[str, Any]]:
     return model, config
 
 
+def load_best(path: Path) -> Model:
+    """The model in a checkpoint, or in a run: in its best checkpoint, in its last one if none was scored yet."""
+    folders = (path / "best", path / "last", path)
+    model, _ = load_model(next(folder for folder in folders if folder.is_dir() or folder == path))
+    return model
+
+
 def _load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     try:
         module.load_state_dict(weights)

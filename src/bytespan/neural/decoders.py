@@ -6,6 +6,7 @@ from torch import Tensor
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
+from bytespan.errors import ConfigError
 from bytespan.neural.batches import SegmentSampler
 from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
 from bytespan.neural.parallel import Parallel, transplant_tags
@@ -18,7 +19,10 @@ Sampler = SegmentSampler | UnitSampler
 
 
 def new_model(config: ModelConfig, vocabulary: Vocabulary) -> Model:
-    """A model of that shape, its weights not yet drawn."""
+    """A model of that shape, its weights not yet drawn; ConfigError for an ensemble, which only a package can be."""
+    if config.ensemble > 1:
+        raise ConfigError(f"an ensemble of {config.ensemble} models is neither trained nor adapted as one: give one of "
+                          "them, and join what comes of each by bytespan export --with")  # fmt: skip
     return Parallel(config, vocabulary) if config.decoder == "parallel" else Generator(config, vocabulary)
 
 

@@ -1,5 +1,6 @@
 """A trained model as a model package (see docs/format.md), whichever its decoder."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def export_package(
     model: Model,
     path: Path | str,
     *,
+    others: Sequence[Model] = (),
     provenance: Provenance,
     precision: str = "fp16",
     with_weights: bool = True,
@@ -29,32 +31,49 @@ def export_package(
 ) -> None:
     """Write the model package of a model; `with_weights` adds them in 16 bits, so that it can be trained on.
 
+    With `others` they tag together, as an ensemble (Hansen and Salamon 1990), which cannot be trained on.
     `sample` is what `rehearsal.pack_sample` makes of text that an adaptation of the model should keep in mind.
     The task of writing words, which only training knows, is left out.
-    Raises ConfigError for an unknown precision, ModelError if the package cannot be written.
+    Raises ConfigError for an unknown precision and for others of another shape or other labels, ModelError if the
+    package cannot be written.
     """
-    model = _without_words(model)
+    model, *others = (_without_words(item) for item in (model, *others))
     weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
     write_package(
         path,
-        config=model.config,
+        config=replace(model.config, ensemble=1 + len(others)),
         labels=model.vocabulary.labels,
         provenance=replace(provenance, precision=precision),
-        onnx=export_model(model, precision=precision),
-        weights=save(weights) if with_weights else None,
+        onnx=export_model(model, *others, precision=precision),
+        weights=save(weights) if with_weights and not others else None,
         sample=sample,
         languages=pack_profiles(model.profiles) if isinstance(model, Parallel) and model.profiles else None,
         card=card,
     )
 
 
-def export_model(model: Model, *, precision: str = "fp32") -> bytes:
-    """The ONNX file of a model; ConfigError for a precision that is not one of PRECISIONS."""
+def export_model(model: Model, *others: Model, precision: str = "fp32") -> bytes:
+    """The ONNX file of a model, or of several that tag together.
+
+    ConfigError for a precision that is not one of PRECISIONS, and for others that do not fit the first.
+    """
     if precision not in PRECISIONS:
         raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if isinstance(model, Parallel):
-        return parallel_graph(model, precision=precision)
+        return parallel_graph([model, *(_checked(other, model) for other in others)], precision=precision)
+    if others:
+        raise ConfigError("generators do not tag together: give parallel decoders, or export them one by one")
     return generator_graph(model, precision=precision)
+
+
+def _checked(other: Model, model: Parallel) -> Parallel:
+    """`other`, if it can tag together with `model`."""
+    if not isinstance(other, Parallel) or other.config != model.config:
+        raise ConfigError(f"models that tag together must have one shape: {other.config} is not {model.config}")
+    if other.vocabulary.labels != model.vocabulary.labels:
+        raise ConfigError(f"models that tag together must have the same labels: {dict(other.vocabulary.labels)} "
+                          f"are not {dict(model.vocabulary.labels)}")  # fmt: skip
+    return other
 
 
 def _without_words(model: Model) -> Model:

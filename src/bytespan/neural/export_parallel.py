@@ -1,7 +1,9 @@
 """The parallel decoder's ONNX graph, written node by node from its weights (see docs/format.md).
 
-Its inputs are the fields of `units.UnitBatch`. Letters in shapes: T units, B segments, H LSTM units a direction, D
-directions, N distinct units, V tags of all tasks.
+Its inputs are the fields of `units.UnitBatch`. Of an ensemble the graph holds all models, and gives the mean of their
+scores: the softmax of that is the geometric mean of their probabilities, made to add up to 1.
+
+Letters in shapes: T units, B segments, H LSTM units a direction, D directions, N distinct units, V tags of all tasks.
 """
 
 from collections.abc import Sequence
@@ -19,15 +21,13 @@ HEAD = 8
 """Places of a unit's bytes that are looked at in every unit; those behind them only where there are bytes."""
 
 
-def parallel_graph(model: Parallel, *, precision: str) -> bytes:
-    """The ONNX file of a parallel decoder, its weights in one of `graph.PRECISIONS`."""
-    config, graph = model.config, Graph(precision)
-    states = _read_units(graph, model)  # (T, B, unit_width)
-    for layer in range(config.layers):
-        states = _recurrence(graph, model, layer, states)  # (T, B, D H)
-        if layer == 0 and config.layers > 1:
-            states = graph.add("Concat", [states, _elsewhere(graph, states)], axis=2)  # (T, B, 2 D H)
-    graph.name_output("scores", _linear(graph, "output", model.output, states))
+def parallel_graph(models: Sequence[Parallel], *, precision: str) -> bytes:
+    """The ONNX file of a parallel decoder, or of several alike, its weights in one of `graph.PRECISIONS`."""
+    graph, scores = Graph(precision), []
+    for number, model in enumerate(models):
+        graph.prefix = f"model_{number}_" if len(models) > 1 else ""
+        scores.append(_scores(graph, model))
+    graph.name_output("scores", graph.add("Mean", scores) if len(models) > 1 else scores[0])
     inputs: Shapes = {
         "rows": (TensorProto.INT64, ["T", "B", HASHES]),
         "symbols": (TensorProto.INT64, ["T", "B", WIDTH]),
@@ -35,8 +35,18 @@ def parallel_graph(model: Parallel, *, precision: str) -> bytes:
         "words": (TensorProto.INT64, ["T", "B"]),
         "lengths": (TensorProto.INT32, ["B"]),
     }
-    outputs: Shapes = {"scores": (TensorProto.FLOAT, ["T", "B", model.tags.size])}
+    outputs: Shapes = {"scores": (TensorProto.FLOAT, ["T", "B", models[0].tags.size])}
     return serialize(graph, "bytespan-parallel", inputs=inputs, outputs=outputs)
+
+
+def _scores(graph: Graph, model: Parallel) -> str:
+    """(T, B, V): what one model says."""
+    states = _read_units(graph, model)  # (T, B, unit_width)
+    for layer in range(model.config.layers):
+        states = _recurrence(graph, model, layer, states)  # (T, B, D H)
+        if layer == 0 and model.config.layers > 1:
+            states = graph.add("Concat", [states, _elsewhere(graph, states)], axis=2)  # (T, B, 2 D H)
+    return _linear(graph, "output", model.output, states)
 
 
 def _read_units(graph: Graph, model: Parallel) -> str:

@@ -24,7 +24,8 @@ Shapes = Mapping[str, tuple[int, Sequence[str | int | None]]]
 
 
 class Graph:
-    """Nodes and initializers under construction; the prefix keeps the names of an `If`'s branches apart."""
+    """Nodes and initializers under construction; the prefix keeps the names of an `If`'s branches, and of the models of
+    an ensemble, apart."""
 
     def __init__(self, precision: str, *, prefix: str = "") -> None:
         self.precision = precision

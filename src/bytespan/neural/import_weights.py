@@ -26,8 +26,11 @@ def import_weights(data: bytes, config: ModelConfig, vocabulary: Vocabulary, *, 
 
     Languages that the model tells apart are no weights.
 
-    Raises ModelError if the graph is laid out in another way than `export` does, or of another shape.
+    Raises ModelError if the graph is laid out in another way than `export` does, or of another shape, or an ensemble.
     """
+    if config.ensemble > 1:
+        raise ModelError(f"{source}: an ensemble of {config.ensemble} models, which cannot be trained on as one: start "
+                         "from one of them")  # fmt: skip
     try:
         graph = StoredGraph(onnx.load_from_string(data).graph)
         found = parallel_weights(graph, config) if config.decoder == "parallel" else generator_weights(graph)

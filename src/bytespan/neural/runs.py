@@ -28,8 +28,8 @@ from bytespan.neural.batches import OUTSIDE, WORDS
 from bytespan.neural.checkpoint import (
     TrainingState,
     initialize_from,
+    load_best,
     load_checkpoint,
-    load_model,
     new_state,
     save_checkpoint,
 )
@@ -168,7 +168,7 @@ def export_run(output: Path, recipe: Recipe) -> Path:
     Also draws `curves.png`. Returns the package's path.
     """
     draw_curves(output)
-    model, _ = load_model(best_checkpoint(output))
+    model = load_best(output)
     rows = read_rows(output / "dev.csv", DEV_COLUMNS)
     best = max(rows, key=lambda row: float(row["mean"]))["step"] if rows else None
     scores = {f"{row['corpus']} {row['task']} dev": float(row["main"]) for row in rows if row["step"] == best}
@@ -180,11 +180,6 @@ def export_run(output: Path, recipe: Recipe) -> Path:
     provenance = Provenance(output.name, languages=languages, training_data=tuple(data), scores=scores)
     export_package(model, output / "model", provenance=provenance, precision=PRECISION)
     return output / "model"
-
-
-def best_checkpoint(output: Path) -> Path:
-    """The checkpoint of a run that is exported: the best, or the last without development scores."""
-    return output / "best" if (output / "best").exists() else output / "last"
 
 
 def development_files(output: Path) -> list[str] | None:

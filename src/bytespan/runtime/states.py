@@ -2,6 +2,7 @@
 
 A package's graph hands out scores only, and a package such as the packaged model holds no weights but those in its
 graph. So the graph is opened, and what its LSTM nodes give becomes its output: for every decoder and precision alike.
+Of an ensemble the first model is looked into.
 
 Letters in shapes: P positions, C cells of all layers together, T steps, B segments, H LSTM units.
 """
@@ -136,9 +137,11 @@ def _open_graph(package: Package) -> tuple[bytes, list[str]]:
     model = onnx.load_model_from_string(package.onnx)
     _take_reading_side(model.graph, onnx.helper.make_node)
     nodes = [node for node in model.graph.node if node.op_type in ("LSTM", "DynamicQuantizeLSTM")]
-    if len(nodes) != package.config.layers:
-        raise ModelError(f"{package.path}: model.onnx has {len(nodes)} LSTM nodes instead of {package.config.layers}; "
-                         "export the model again")  # fmt: skip
+    layers = package.config.layers
+    if len(nodes) != layers * package.config.ensemble:
+        raise ModelError(f"{package.path}: model.onnx has {len(nodes)} LSTM nodes instead of "
+                         f"{layers * package.config.ensemble}; export the model again")  # fmt: skip
+    nodes = nodes[:layers]
     wanted = [nodes[0].input[0], *(node.output[0] for node in nodes)]
     del model.graph.output[:]
     floats = onnx.TensorProto.FLOAT
