@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 HELD_OUT = 10
 """Every tenth line is held out for development."""
 
-EPOCHS = 24
+EPOCHS = 36
 """How often the new text is read, within the bounds below."""
 
 CARRIED = "carried text, agreement with the old model"
@@ -55,8 +55,8 @@ INNER_RATE = 0.5
 """The n-gram table and the output layer take in what is new; what lies between them is the languages' common ground."""
 
 SETTINGS = TrainConfig(
-    batch_size=4, learning_rate=1e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.15, byte_dropout=0.05,
-    unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=3.0,
+    batch_size=4, learning_rate=2e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.15, byte_dropout=0.05,
+    unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=5.0,
 )  # fmt: skip
 """What does not depend on the new text; see recipes/LOG.md for what was tried."""
 
