@@ -23,7 +23,7 @@ from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel, begin_faintly
 from bytespan.neural.rehearsal import Rehearsal, read_sample
 from bytespan.neural.scoring import DevCorpus
-from bytespan.neural.training import StepRecord, train_to_best
+from bytespan.neural.training import StepRecord, keeping_best, train
 from bytespan.neural.unit_batches import UnitSampler
 from bytespan.package import SAMPLE, Package, describe_model, read_package
 from bytespan.spans import Document
@@ -160,7 +160,7 @@ def adapt(adaptation: Adaptation) -> Iterator[StepRecord]:
     rehearsal = None
     if adaptation.rehearsed:
         rehearsal = Rehearsal(adaptation.old, adaptation.rehearsed, seed=settings.seed)
-    yield from train_to_best(state, sampler, adaptation.dev, settings, rehearsal)
+    yield from keeping_best(state, train(state, sampler, adaptation.dev, settings, rehearsal))
 
 
 def export_adapted(

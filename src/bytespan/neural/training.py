@@ -6,7 +6,7 @@ summed, so the result is that of one process.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,16 +106,10 @@ def train(
         yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.longest, batch.bytes_read, elapsed_s, record)
 
 
-def train_to_best(
-    state: TrainingState,
-    sampler: Sampler,
-    dev: Sequence[DevCorpus],
-    config: TrainConfig,
-    rehearsal: Rehearsal | None = None,
-) -> Iterator[StepRecord]:
-    """The same; once all records were taken, `state` has the weights that did best on the development corpora."""
+def keeping_best(state: TrainingState, records: Iterable[StepRecord]) -> Iterator[StepRecord]:
+    """The records of a training; once all were taken, `state` has the weights that did best on development text."""
     best: dict[str, Tensor] = {}
-    for record in train(state, sampler, dev, config, rehearsal):
+    for record in records:
         if record.dev is not None and record.dev.is_best:
             best = {name: value.clone() for name, value in state.model.state_dict().items()}
         yield record
