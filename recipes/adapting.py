@@ -40,6 +40,7 @@ SIZES = (100, 500, None)
 SYSTEMS = {"adapted": "adapted", "scratch": "from scratch", "crf": "CRF", "spacy": "spaCy"}
 SPACY_MINUTES = 3
 
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One training."""

@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cutting import write_first_sentences
-from package import measure_run, parameters_of, size_on_disk, write_run_package
+from package import measure_runs, parameters_of, size_on_disk, write_run_package
 from scoring import gold_files, read_json, score_file, write_json
 
 from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
@@ -63,6 +63,8 @@ class Experiment:
     """Of `bytespan tag`."""
     earlier: tuple[float, int, int] = (0.0, 0, 0)
     """Hours, steps and bytes of the trainings that led to the weights it began with (see README.md)."""
+    joins: tuple[str, ...] = ()
+    """Names of the experiments whose models tag together as this one, which then is no training of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,19 @@ class Places:
 
 
 CONLL_STEPS = 8000
-"""Steps of a training on one of the four CoNLL languages: together they take as many as all in one model."""
+"""Steps of a training on one of the four CoNLL languages: more than a quarter of those of all in one model."""
+
+SEEDS = tuple(f"conll-parallel-seed{i}" for i in (1, 2, 3))
+JOINED = ("conll-parallel-first", *SEEDS[1:])
+"""Of the four trainings on all CoNLL languages the three that tag best together, on development text."""
 
 EXPERIMENTS = (
-    Experiment("conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", precision="int8"),
+    Experiment(
+        "conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", precision="int8", joins=JOINED
+    ),
+    Experiment(JOINED[0], "conll-parallel", steps=24000, precision="int8"),
+    *(Experiment(name, "conll-parallel", seed=i, precision="int8") for i, name in enumerate(SEEDS, start=1)),
     *(Experiment(f"conll-{name}", "conll-parallel", (name,), steps=CONLL_STEPS) for name in ("en", "de", "es", "nl")),
-    *(Experiment(f"conll-en-seed{i}", "conll-parallel", ("en",), seed=i, steps=CONLL_STEPS) for i in (2, 3)),
     Experiment("conll-en-1000", "conll-parallel", ("en",), sentences=1000, steps=2000),
     Experiment("conll-en-3000", "conll-parallel", ("en",), sentences=3000, steps=4000),
     Experiment(
@@ -138,7 +147,11 @@ def run(experiment: Experiment, places: Places) -> None:
 
 
 def train(experiment: Experiment, places: Places) -> None:
-    """Train in `runs/NAME`, or go on there."""
+    """Train in `runs/NAME`, or go on there; of an ensemble, its models one by one."""
+    if experiment.joins:
+        for name in experiment.joins:
+            train(experiment_named(name), places)
+        return
     from bytespan.neural import runs
     from bytespan.runtime.parallel import open_parallel
     from bytespan.teaching import ask_teachers
@@ -170,19 +183,25 @@ def publish(experiment: Experiment, places: Places) -> None:
 
     Without the run, the package that is there stays as it is.
     """
-    run = places.runs / experiment.name
-    if experiment.scores or not run.exists():
+    runs = runs_of(experiment, places)
+    if not runs:
         return
     scores = (read_json(places.results / f"{experiment.name}.json") or {}).get("scores", [])
     path = package_path(experiment, places)
     write_run_package(
-        run,
+        runs,
         path,
         recipe_of(experiment),
         scores=scores,
         precision=experiment.precision,
         sample=places.data if experiment.with_sample else None,
     )
+
+
+def runs_of(experiment: Experiment, places: Places) -> list[Path]:
+    """The run of its training, or those of the models that it joins; nothing unless all are here."""
+    runs = [places.runs / name for name in experiment.joins or [experiment.name]]
+    return [] if experiment.scores or not all(run.exists() for run in runs) else runs
 
 
 def package_path(experiment: Experiment, places: Places) -> Path:
@@ -234,12 +253,12 @@ def price_of(experiment: Experiment, places: Places) -> list[dict[str, Any]]:
     from bytespan.errors import ConfigError
     from bytespan.price import refuse_dear
 
-    run = places.runs / experiment.name
-    if experiment.scores or not run.exists():
+    runs = runs_of(experiment, places)
+    if not runs:
         recorded: list[dict[str, Any]] = (read_json(places.results / f"{experiment.name}.json") or {}).get("price", [])
         return recorded
     files = [name for corpus in recipe_of(experiment).corpora for name in corpus.dev]
-    prices = measure_run(run, files, data=places.data, precision=experiment.precision, threads=places.threads)
+    prices = measure_runs(runs, files, data=places.data, precision=experiment.precision, threads=places.threads)
     for price in prices:
         lost = f"{price.exact:.2f} in fp32, {price.rounded:.2f} in {experiment.precision}, {price.points:.2f} lost"
         report(f"{experiment.name}: {price.file} {price.task} {lost}")
@@ -252,7 +271,13 @@ def price_of(experiment: Experiment, places: Places) -> list[dict[str, Any]]:
 
 
 def training_of(experiment: Experiment, places: Places) -> dict[str, Any]:
-    """Hours (without scoring), steps and bytes of its run; what was recorded before if the run is not here."""
+    """Hours (without scoring), steps and bytes of its run; what was recorded before if the run is not here.
+
+    Of an ensemble the sums over its models.
+    """
+    if experiment.joins:
+        parts = [training_of(experiment_named(name), places) for name in experiment.joins]
+        return {key: sum(part[key] for part in parts) for key in parts[0]} if all(parts) else {}
     name = experiment.scores or experiment.name
     log = places.runs / name / "log.csv"
     if not log.exists():
@@ -267,13 +292,13 @@ def training_of(experiment: Experiment, places: Places) -> dict[str, Any]:
 
 
 def draw(experiment: Experiment, places: Places) -> None:
-    """The learning curves of a published model, for docs/results.md."""
+    """The learning curves of a published model (of an ensemble its last training's), for docs/results.md."""
     from bytespan.neural.curves import draw_curves
 
-    run = places.runs / experiment.name
-    if experiment.package and run.exists():
+    runs = runs_of(experiment, places)
+    if experiment.package and runs:
         CURVES.mkdir(parents=True, exist_ok=True)
-        (CURVES / f"training-{experiment.name}.png").write_bytes(draw_curves(run).read_bytes())
+        (CURVES / f"training-{experiment.name}.png").write_bytes(draw_curves(runs[-1]).read_bytes())
 
 
 def commit() -> str | None:
@@ -293,7 +318,7 @@ def state_of(experiment: Experiment, places: Places) -> str:
     training = training_of(experiment, places)
     if experiment.scores or not training:
         return "-"
-    wanted = recipe_of(experiment).train.steps
+    wanted = recipe_of(experiment).train.steps * max(len(experiment.joins), 1)
     state = "trained" if training["steps"] == wanted else f"step {training['steps']} of {wanted}"
     return f"{state} {training['hours']:.2f} h"
 
@@ -308,6 +333,7 @@ def show_list(places: Places) -> None:
         ]
         parts += [f"{experiment.sentences} sentences"] if experiment.sentences else []
         parts += [f"seed {experiment.seed}"] if experiment.seed != 1 else []
+        parts += [f"{len(experiment.joins)} trainings together"] if experiment.joins else []
         parts += [" ".join(experiment.options)] if experiment.options else []
         what = f"{experiment.recipe}.toml: {'; '.join(parts)}"
         print(f"{experiment.name:18} {state_of(experiment, places):24} {what}")

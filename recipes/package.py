@@ -101,7 +101,7 @@ def provenance_of(name: str, recipe: Recipe, *, scores: Sequence[Mapping[str, An
 
 
 def write_run_package(
-    run: Path,
+    runs: Sequence[Path],
     path: Path,
     recipe: Recipe,
     *,
@@ -109,27 +109,30 @@ def write_run_package(
     precision: str,
     sample: Path | None = None,
 ) -> None:
-    """Write the package of a run's best checkpoint; its `model.onnx` is all that training on from it needs.
+    """Write the package of a run's best checkpoint, or of those of several runs as an ensemble.
+
+    Of one run, `model.onnx` is all that training on from it needs.
 
     With `sample`, the folder of the data, the beginnings of all training files go along, for `bytespan adapt`.
     """
     from bytespan.neural.batches import WORDS
-    from bytespan.neural.checkpoint import load_model
+    from bytespan.neural.checkpoint import load_best
     from bytespan.neural.export import export_package
     from bytespan.neural.rehearsal import pack_sample
 
-    model, _ = load_model(run / "best")
+    model, *others = map(load_best, runs)
     texts = [] if sample is None else [text for corpus in recipe.corpora for text in sample_of(corpus, sample)]
     provenance = provenance_of(
-        path.name if path.parent != run else run.name, recipe, scores=scores, precision=precision
+        path.name if path.parent != runs[0] else runs[0].name, recipe, scores=scores, precision=precision
     )
     labels = {task: members for task, members in model.vocabulary.labels.items() if task != WORDS}
     note = RESEARCH_ONLY if provenance.licence == "research only" else ""
-    card = describe_model(model.config, labels, provenance) + note + LIMITS
+    card = describe_model(replace(model.config, ensemble=len(runs)), labels, provenance) + note + LIMITS
     path.parent.mkdir(parents=True, exist_ok=True)
     export_package(
         model,
         path,
+        others=others,
         provenance=provenance,
         precision=precision,
         with_weights=False,
@@ -147,24 +150,28 @@ def sample_of(corpus: CorpusConfig, data: Path) -> list[bytes]:
     return [text for documents in files for text in draw_sample(documents, SAMPLE_BYTES)]
 
 
-def measure_run(run: Path, files: Sequence[str], *, data: Path, precision: str, threads: int | None) -> list["Price"]:
-    """What a precision costs a run's best checkpoint on development files, named from `data`."""
-    from bytespan.neural.checkpoint import load_model
+def measure_runs(
+    runs: Sequence[Path], files: Sequence[str], *, data: Path, precision: str, threads: int | None
+) -> list["Price"]:
+    """What a precision costs a run's best checkpoint, or the ensemble of several, on development files of `data`."""
+    from bytespan.neural.checkpoint import load_best
     from bytespan.price import measure_prices
 
     if precision == "fp32":
         return []
-    model, _ = load_model(run / "best")
-    prices = measure_prices(model, [data / name for name in files], precision=precision, threads=threads)
+    model, *others = map(load_best, runs)
+    names = [data / name for name in files]
+    prices = measure_prices(model, names, others=others, precision=precision, threads=threads)
     return [replace(price, file=str(Path(price.file).relative_to(data))) for price in prices]
 
 
 def parameters_of(path: Path) -> dict[str, int]:
-    """Parameters of a package's model: in the table of n-grams, of which a text reads few, and all others."""
+    """Parameters of a package's models: in the tables of n-grams, of which a text reads few, and all others."""
     from bytespan.neural.decoders import new_model
 
     package = read_package(path, with_weights=False)
-    sizes = {name: value.numel() for name, value in new_model(package.config, package.vocabulary).named_parameters()}
+    model = new_model(replace(package.config, ensemble=1), package.vocabulary)
+    sizes = {name: package.config.ensemble * value.numel() for name, value in model.named_parameters()}
     table = sizes.get("table.weight", 0)
     return {"dense": sum(sizes.values()) - table, "table": table}
 

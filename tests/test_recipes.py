@@ -149,7 +149,8 @@ def test_peers_are_told_apart_by_name_and_given_a_budget() -> None:
 
 @pytest.mark.skipif(not (SHARED / "score").is_dir(), reason=f"the scorer is not in {SHARED}")
 @pytest.mark.slow
-def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path) -> None:
+def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And two trainings that tag together."""
     experiments = program("experiments")
     folder = tmp_path / "data" / "ner" / "conll" / "en"
     folder.mkdir(parents=True)
@@ -175,6 +176,13 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path) -> None:
     card = (tmp_path / "runs" / "tiny" / "model" / "card.md").read_text(encoding="utf-8")
     assert "| ner/conll/en/test.conll F1 | 1.0000 |" in card
     assert "## Research only" in card
+    monkeypatch.setattr(experiments, "EXPERIMENTS", (experiment,))
+    both = replace(experiment, name="both", joins=("tiny", "tiny"))
+    experiments.run(both, places)
+    joined = json.loads((tmp_path / "results" / "both.json").read_text())
+    assert [score["f1"] for score in joined["scores"]] == [100.0, 100.0]
+    assert (joined["training"]["steps"], joined["parameters"]["table"]) == (80, 2 * 16 * 32)
+    assert "2 models together" in (tmp_path / "runs" / "both" / "model" / "card.md").read_text(encoding="utf-8")
 
 
 def test_a_package_whose_precision_costs_too_much_is_not_published_unasked(

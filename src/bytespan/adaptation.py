@@ -56,7 +56,7 @@ INNER_RATE = 0.5
 
 SETTINGS = TrainConfig(
     batch_size=4, learning_rate=2e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.15, byte_dropout=0.05,
-    unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=5.0,
+    unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=4.0,
 )  # fmt: skip
 """What does not depend on the new text; see recipes/LOG.md for what was tried."""
 

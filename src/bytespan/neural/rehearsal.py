@@ -3,7 +3,8 @@
 A model package may carry a sample of text from what the model was trained on (`sample.jsonl.gz`, see docs/format.md).
 While the model is adapted, each step also asks for the old model's probabilities of every tag on some of that text
 (learning by distillation, Hinton et al. 2015; without forgetting, Li and Hoiem 2016). Labels that the old model did not
-know are taken to be absent from it. No annotation is needed, so the sample is plain text.
+know are taken to be absent from it. No annotation is needed, so the sample is plain text. Both models read it with the
+same bytes and hashes dropped, others at every step: so little text would be learnt by heart otherwise.
 """
 
 import gzip
@@ -27,9 +28,6 @@ from bytespan.units import cut_units
 Inputs = tuple[Tensor, ...]
 """The arguments of `Parallel.forward`."""
 
-POOL = 64
-"""Batches that are drawn; each comes again after as many steps, and the old model is asked about it once."""
-
 BATCH = 4
 """Segments a step."""
 
@@ -45,23 +43,22 @@ class Rehearsal:
         settings = TrainConfig(
             batch_size=BATCH,
             segment_bytes=SEGMENT_BYTES,
-            byte_dropout=0.0,
-            unit_dropout=0.0,
-            hash_dropout=0.0,
-            language_dropout=0.0,
+            byte_dropout=0.05,
+            unit_dropout=0.1,
+            hash_dropout=0.3,
+            language_dropout=0.1,
             seed=seed,
         )
         task = next(iter(old.vocabulary.labels))  # any: what is annotated does not count
         members = [Annotated(Document(text, {task: []}), {}, len(text), _language(old, text)) for text in texts]
         self.sampler = UnitSampler(members, old.vocabulary, old.config, settings)
-        self.pool: dict[int, tuple[Inputs, list[Tensor]]] = {}
 
     def loss(self, model: Parallel, step: int) -> Tensor:
         """How far a model has moved from the old one on this step's text.
 
         The mean over units of the Kullback-Leibler divergence, in nats, of the tag distributions, summed over tasks.
         """
-        inputs, wanted = self._batch(step % POOL)
+        inputs, wanted = self._batch(step)
         scores = model(*inputs).float()
         inside = _inside(inputs)
         loss = torch.zeros((), device=scores.device)
@@ -71,18 +68,16 @@ class Rehearsal:
             loss = loss + (before.exp() * (before - after)).sum() / len(before)
         return loss
 
-    def _batch(self, number: int) -> tuple[Inputs, list[Tensor]]:
+    def _batch(self, step: int) -> tuple[Inputs, list[Tensor]]:
         """What the model reads, and of each task the old model's log-probabilities (units, tags)."""
-        if number not in self.pool:
-            device = next(self.old.parameters()).device
-            units = self.sampler.batch(number).units
-            arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths)
-            inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
-            with torch.no_grad():
-                scores = self.old(*inputs)[_inside(inputs)]
-            wanted = [scores[:, columns].log_softmax(dim=1) for columns in self.old.tags.columns.values()]
-            self.pool[number] = inputs, wanted
-        return self.pool[number]
+        device = next(self.old.parameters()).device
+        batch = self.sampler.batch(step)
+        units = batch.units
+        arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths, batch.shown)
+        inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
+        with torch.no_grad():
+            scores = self.old(*inputs)[_inside(inputs)]
+        return inputs, [scores[:, columns].log_softmax(dim=1) for columns in self.old.tags.columns.values()]
 
 
 def _language(model: Parallel, text: bytes) -> str:
