@@ -130,7 +130,7 @@ were trained.
 | package | decoder | finds | languages | lies in |
 |---|---|---|---|---|
 | `base` | parallel | words with part of speech; entities | 20; 9 | the packaged model |
-| `conll-parallel` | parallel | entities | en, de, es, nl | `recipes/weights` |
+| `conll-parallel` | parallel, three networks together | entities | en, de, es, nl | `recipes/weights` |
 | `conll-paper` | generator | entities | en, de, es, nl | `recipes/weights` |
 | `pos-paper` | generator | words with part of speech | 13 | `recipes/weights` |
 
