@@ -143,9 +143,19 @@ def adapt_package(row: Row, folder: Path, places: Places) -> None:
 
 
 def train_from_scratch(row: Row, folder: Path, places: Places) -> None:
-    """A model of the same shape that sees nothing but these sentences, as recipes/african.toml trains."""
-    from bytespan.adaptation import settings_for
+    """Train a model of the same shape that sees nothing but these sentences."""
     from bytespan.neural import runs
+
+    recipe = recipe_from_scratch(row, folder, places)
+    runs.prepare(device="cpu", threads=places.threads)
+    for _ in runs.run_training(recipe, folder / "run", data=Path()):
+        pass
+    runs.export_run(folder / "run", recipe).rename(folder / "model")
+
+
+def recipe_from_scratch(row: Row, folder: Path, places: Places) -> Recipe:
+    """As recipes/african.toml trains; of one language there is none to tell apart."""
+    from bytespan.adaptation import settings_for
 
     file = (folder / f"train.{row.suffix}").absolute()
     size = sum(len(document.data) for document in read_documents(file))
@@ -153,11 +163,7 @@ def train_from_scratch(row: Row, folder: Path, places: Places) -> None:
     settings = recipe_of(experiment_named("african")).train
     corpus = CorpusConfig(train=(str(file),), natural=row.task == "ner")
     model = replace(read_package(places.start(row), with_weights=False).config, languages=())
-    recipe = Recipe(model, replace(settings, steps=steps, checkpoint_every=steps), (corpus,))
-    runs.prepare(device="cpu", threads=places.threads)
-    for _ in runs.run_training(recipe, folder / "run", data=Path()):
-        pass
-    runs.export_run(folder / "run", recipe).rename(folder / "model")
+    return Recipe(model, replace(settings, steps=steps, checkpoint_every=steps), (corpus,))
 
 
 def train_peer(row: Row, folder: Path, places: Places) -> tuple[list[object], int | None]:

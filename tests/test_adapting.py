@@ -1,11 +1,14 @@
 """The measurements of recipes/adapting.py, in small."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bytespan.corpora.writing import write_documents
+from bytespan.package import read_package
 from bytespan.spans import Document
+from bytespan.tagger import PACKAGED_MODEL
 from test_recipes import RECIPES, SHARED, columns, program
 
 pytestmark = pytest.mark.skipif(not RECIPES.is_dir(), reason="recipes are in the repository only")
@@ -49,6 +52,19 @@ def test_an_adaptation_is_measured_once_and_told_of(data: Path, tmp_path: Path, 
     assert f"{entry['score']:.2f}" in line
     assert f"{adapting.forgotten(entry, result):.2f}" in line
     assert "Not all of it is measured yet." in page
+
+
+def test_a_training_from_scratch_has_the_shape_of_a_model_that_tells_languages_apart(tmp_path: Path) -> None:
+    """But tells none apart itself, for which a recipe would be refused."""
+    if not PACKAGED_MODEL.exists():
+        pytest.skip("this checkout has no packaged model")
+    adapting = program("adapting")
+    shape = read_package(PACKAGED_MODEL, with_weights=False).config
+    assert shape.languages
+    (tmp_path / "train.conll").write_text(columns(30, marks=False), encoding="utf-8")
+    places = adapting.Places(tmp_path, tmp_path, tmp_path / "adapt.json", PACKAGED_MODEL, None, Path("python"), 1)
+    recipe = adapting.recipe_from_scratch(adapting.Row("scratch", FOLDER, None), tmp_path, places)
+    assert recipe.model == replace(shape, languages=())
 
 
 def test_the_answer_compares_at_500_sentences() -> None:

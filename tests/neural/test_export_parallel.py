@@ -156,7 +156,7 @@ def test_an_ensemble_scores_the_mean_of_its_models(config: ModelConfig, precisio
 
 def test_what_does_not_fit_together_is_no_ensemble() -> None:
     model = random_parallel(CONFIG, LABELS, seed=1)
-    with pytest.raises(ConfigError, match="must have one shape"):
+    with pytest.raises(ConfigError, match=r"must have one shape: in one units is 13, not 12$"):
         export_model(model, random_parallel(replace(CONFIG, units=13), LABELS, seed=1))
     with pytest.raises(ConfigError, match="must have the same labels"):
         export_model(model, random_parallel(CONFIG, LABELS | {"entities": ("LOC",)}, seed=1))

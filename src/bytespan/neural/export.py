@@ -1,7 +1,7 @@
 """A trained model as a model package (see docs/format.md), whichever its decoder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from safetensors.torch import save
@@ -68,8 +68,11 @@ def export_model(model: Model, *others: Model, precision: str = "fp32") -> bytes
 
 def _checked(other: Model, model: Parallel) -> Parallel:
     """`other`, if it can tag together with `model`."""
-    if not isinstance(other, Parallel) or other.config != model.config:
-        raise ConfigError(f"models that tag together must have one shape: {other.config} is not {model.config}")
+    wanted = asdict(model.config)
+    found = asdict(other.config).items()
+    apart = [f"{name} is {value!r}, not {wanted[name]!r}" for name, value in found if value != wanted[name]]
+    if not isinstance(other, Parallel) or apart:
+        raise ConfigError(f"models that tag together must have one shape: in one {', '.join(apart)}")
     if other.vocabulary.labels != model.vocabulary.labels:
         raise ConfigError(f"models that tag together must have the same labels: {dict(other.vocabulary.labels)} "
                           f"are not {dict(model.vocabulary.labels)}")  # fmt: skip
