@@ -6,6 +6,7 @@ The run directory holds `last/` (the checkpoint to resume from), `best/` (the be
 the package to tag with.
 """
 
+import atexit
 import csv
 import json
 import logging
@@ -317,6 +318,7 @@ def prepare(*, device: str, threads: int | None = None) -> None:
         torch.set_num_threads(threads)
     if distributed.is_torchelastic_launched() and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        atexit.register(distributed.destroy_process_group)  # its threads, left to the interpreter's end, may abort it
 
 
 def is_first_process() -> bool:
