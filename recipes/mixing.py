@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from adapting import digest_of
-from mixtures import Mixture, clauses_of, mix_clauses, names_of, replace_names
+from mixtures import Mixture, clauses_of, mix_clauses, replace_names
 from peers import POS_13
 from scoring import read_json, write_json
 from tables import average, difference, table
 
+from bytespan.corpora.mentions import mentions_of
 from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import Counts
 from bytespan.spans import ENTITIES, TOKENS, Document
@@ -131,7 +132,7 @@ def mixtures_of(row: Row, texts: Mapping[str, Texts], setting: Setting) -> list[
     if row.kind is None or row.other is None:
         return [mix_clauses(clauses, [], task=task) for clauses in own]
     if row.kind == NAMES:
-        names = names_of((clause for text in texts[row.other] for clause in text), task=task)
+        names = mentions_of((clause for text in texts[row.other] for clause in text), task=task)
         plain = (mix_clauses(clauses, [], task=task).document for clauses in own)
         return [
             replace_names(document, names, task=task, seed=f"{row.language} {row.other} {number}")

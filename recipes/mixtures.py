@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bytespan.corpora.mentions import replace_mentions
 from bytespan.spans import Document, Span
 
 CLAUSE_WORDS = 3
@@ -60,28 +61,16 @@ def mix_clauses(own: Sequence[Document], others: Sequence[Document], *, task: st
     return Mixture(Document(bytes(data[:-1]), {task: spans}), scored)
 
 
-def names_of(documents: Iterable[Document], *, task: str) -> dict[str, list[bytes]]:
-    """Label -> the different names that have it, sorted."""
-    found: dict[str, set[bytes]] = {}
-    for document in documents:
-        for span in document.spans[task]:
-            found.setdefault(span.label, set()).add(document.data[span.start : span.end])
-    return {label: sorted(names) for label, names in found.items()}
-
-
 def replace_names(document: Document, names: Mapping[str, Sequence[bytes]], *, task: str, seed: str) -> Mixture:
     """The text with another name of the same label for every name, the same one wherever a name comes again."""
-    draw = random.Random(seed)
-    data, spans, end = bytearray(), list[Span](), 0
+    rng = random.Random(seed)
     replacements: dict[tuple[str, bytes], bytes] = {}
-    for span in document.spans[task]:
-        old = (span.label, document.data[span.start : span.end])
-        if old not in replacements:
-            others = [name for name in names.get(span.label, ()) if name != old[1]]
-            replacements[old] = draw.choice(others) if others else old[1]
-        data += document.data[end : span.start]
-        spans.append(Span(len(data), len(data) + len(replacements[old]), span.label))
-        data += replacements[old]
-        end = span.end
-    data += document.data[end:]
-    return Mixture(Document(bytes(data), {task: spans}), [(0, len(data))])
+
+    def replacement(label: str, old: bytes) -> bytes:
+        if (label, old) not in replacements:
+            others = [name for name in names.get(label, ()) if name != old]
+            replacements[label, old] = rng.choice(others) if others else old
+        return replacements[label, old]
+
+    replaced = replace_mentions(document, replacement, task=task)
+    return Mixture(replaced, [(0, len(replaced.data))])

@@ -7,6 +7,7 @@ import pytest
 
 from bytespan.adaptation import (
     CARRIED,
+    COPIES,
     STEPS,
     Adaptation,
     Change,
@@ -155,11 +156,28 @@ def test_an_adapted_model_can_be_adapted_again(adapted: Adapted) -> None:
 def test_development_files_leave_all_lines_to_learn_from(adapted: Adapted, carrying: Path) -> None:
     file = str(adapted.train)
     split, whole = (prepare_adaptation(carrying, [file], dev) for dev in ((), (file,)))
-    assert len(whole.train) == len(MEALS)
-    assert len(split.train) == 0.9 * len(MEALS)
-    assert [len(a.dev[0].documents) for a in (split, whole)] == [0.1 * len(MEALS), len(MEALS)]
+    assert len(whole.train) == (1 + COPIES) * len(MEALS)
+    assert len(split.train) == (1 + COPIES) * 0.95 * len(MEALS)
+    assert [len(a.dev[0].documents) for a in (split, whole)] == [0.05 * len(MEALS), len(MEALS)]
     held_out = {document.data for document in split.dev[0].documents}
-    assert not held_out & {member.document.data for member in split.train}
+    as_written = split.train[: len(split.train) // (1 + COPIES)]
+    assert not held_out & {member.document.data for member in as_written}
+
+
+def test_mentions_are_swapped_within_a_file_and_its_labels(carrying: Path, tmp_path: Path) -> None:
+    files = {"meals": MEALS, "people": [Document(b"Ana sang.", {"entities": [Span(0, 3, "PER")]})] * 2}
+    for name, documents in files.items():
+        with (tmp_path / f"{name}.jsonl").open("wb") as stream:
+            write_documents(documents, stream, format="jsonl")
+    adaptation = prepare_adaptation(carrying, [str(tmp_path / f"{name}.jsonl") for name in files])
+    for member in adaptation.train:
+        labels = member.labels["entities"]
+        assert labels in ({"DISH"}, {"PER"})
+        assert {span.label for span in member.document.spans["entities"]} <= labels
+    written = {document.data for document in MEALS}
+    new = {member.document.data for member in adaptation.train} - written
+    assert {member.document.data for member in adaptation.train} & written
+    assert all(text == b"Ana sang." or text.endswith(tuple(f"{dish}.".encode() for dish in DISHES)) for text in new)
 
 
 def test_a_new_label_begins_as_what_is_nowhere(carrying: Path, adapted: Adapted) -> None:

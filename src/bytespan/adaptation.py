@@ -1,8 +1,9 @@
 """A packaged model taught a language or labels more, from some hundred sentences, while it keeps what it knows.
 
 Training goes on from the package's weights, on the new documents, and at each step on a rehearsal of old text (see
-`neural.rehearsal`). How long and how fast follows from the amount of new text. The weights that did best on development
-documents are kept; without any, every tenth line of the new documents is held out for that.
+`neural.rehearsal`). The new documents are read with their mentions swapped, too. How long to train follows from the
+amount of new text. The weights that did best on development documents are kept; without any, every twentieth line of
+the new documents is held out for that.
 """
 
 import logging
@@ -13,12 +14,13 @@ from tempfile import TemporaryDirectory
 
 from bytespan.config import TrainConfig
 from bytespan.corpora.annotated import Annotated, annotate, hold_out
+from bytespan.corpora.mentions import swap_mentions
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.spacing import close_up
 from bytespan.errors import ConfigError, ModelError
 from bytespan.evaluation import Scores, score_annotated
 from bytespan.languages import with_profile
-from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state, slow_down_inner
+from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel, begin_faintly
 from bytespan.neural.rehearsal import Rehearsal, read_sample
@@ -33,30 +35,33 @@ from bytespan.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT = 10
-"""Every tenth line is held out for development."""
+HELD_OUT = 20
+"""Every twentieth line is held out for development."""
+
+ASKED = 10
+"""Every tenth text that the package carries is not rehearsed: it tells what was kept."""
+
+COPIES, SWAPPED = 3, 0.5
+"""How often the new text is read once more with mentions swapped, and the fraction of the mentions that are."""
 
 EPOCHS = 36
-"""How often the new text is read, within the bounds below."""
+"""How often the new text is read, in any copy, within the bounds below."""
 
 CARRIED = "carried text, agreement with the old model"
 """What a change on the package's own sample is measured on."""
 
-STEPS = (200, 2500)
+STEPS = (500, 2500)
 """Fewest and most optimizer steps."""
 
-LOOKS = 4
+LOOKS = 2
 """How often the development documents are looked at: a few held-out sentences would make a chance choice of many."""
 
 FAINTNESS = 4.0
 """Nats by which a new label is less likely than none, at first."""
 
-INNER_RATE = 0.5
-"""The n-gram table and the output layer take in what is new; what lies between them is the languages' common ground."""
-
 SETTINGS = TrainConfig(
-    batch_size=4, learning_rate=2e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.15, byte_dropout=0.05,
-    unit_dropout=0.03, short_fraction=0.1, auxiliary_weight=4.0,
+    batch_size=4, learning_rate=2e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.25, byte_dropout=0.05,
+    unit_dropout=0.06, hash_dropout=0.4, short_fraction=0.1, auxiliary_weight=5.0,
 )  # fmt: skip
 """What does not depend on the new text; see recipes/LOG.md for what was tried."""
 
@@ -111,8 +116,9 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
     if package.config.decoder != "parallel":
         raise ModelError(f"{model}: a generator, and only a parallel decoder can be adapted: train on from it with "
                          "bytespan train --init")  # fmt: skip
-    members, dev = _read_documents(train_files, dev_files)
-    settings = settings_for(sum(len(member.document.data) for member in members))
+    corpora, dev = _read_corpora(train_files, dev_files)
+    settings = settings_for(sum(len(document.data) for corpus in corpora for document in corpus))
+    members = tuple(member for corpus in corpora for member in annotate([*corpus, *_swapped(corpus, settings.seed)]))
     shape = package.config
     old = new_state(shape, Vocabulary(shape.segment_length, package.labels), settings)
     if shape.languages:
@@ -126,10 +132,9 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
         new = (cut_units(member.document.data) for member in members)
         state.model.know(with_profile(old.model.profiles, "", new))
     begin_faintly(state.model, known=old.model, by=FAINTNESS)
-    slow_down_inner(state, factor=INNER_RATE)
     texts = _old_texts(package)
-    rehearsed = tuple(text for i, text in enumerate(texts) if i % HELD_OUT)
-    return Adaptation(package, old.model, state, settings, members, dev, rehearsed, tuple(texts[::HELD_OUT]))
+    rehearsed = tuple(text for i, text in enumerate(texts) if i % ASKED)
+    return Adaptation(package, old.model, state, settings, members, dev, rehearsed, tuple(texts[::ASKED]))
 
 
 def _old_texts(package: Package) -> list[bytes]:
@@ -149,7 +154,7 @@ def settings_for(size: int) -> TrainConfig:
     """How to train on so many bytes of text."""
     steps = EPOCHS * size // (SETTINGS.batch_size * SETTINGS.segment_bytes)
     steps = min(max(steps, STEPS[0]), STEPS[1])
-    return replace(SETTINGS, steps=steps, dev_every=steps // LOOKS, patience=LOOKS // 2)
+    return replace(SETTINGS, steps=steps, dev_every=-(-steps // LOOKS))
 
 
 def adapt(adaptation: Adaptation) -> Iterator[StepRecord]:
@@ -238,11 +243,14 @@ def _score(gold: Sequence[Document], tagger: Tagger) -> dict[str, Scores]:
     return {task: score_annotated(gold, predicted, task=task) for task in tasks}
 
 
-def _read_documents(
+def _read_corpora(
     train_files: Sequence[str], dev_files: Sequence[str]
-) -> tuple[tuple[Annotated, ...], tuple[DevCorpus, ...]]:
-    """What to train on, and development documents; text whose tokens all stand apart comes with natural spacing too."""
-    members: list[Annotated] = []
+) -> tuple[list[list[Document]], tuple[DevCorpus, ...]]:
+    """The documents to train on, file by file, and the development documents.
+
+    Text whose tokens all stand apart comes with natural spacing too.
+    """
+    corpora: list[list[Document]] = []
     held_out: list[Document] = []
     for file in train_files:
         documents = list(read_documents(file))
@@ -251,13 +259,17 @@ def _read_documents(
             held_out += rest
         closed = map(close_up, documents)
         documents += [new for new, old in zip(closed, tuple(documents), strict=True) if new.data != old.data]
-        members += annotate(documents)
-    if not any(labels for member in members for labels in member.labels.values()):
+        corpora.append(documents)
+    if not any(spans for documents in corpora for document in documents for spans in document.spans.values()):
         raise ConfigError(f"{' '.join(train_files)}: no document with a span: there is nothing to learn")
     dev = [DevCorpus(file, tuple(read_documents(file))) for file in dev_files]
     if not dev_files:
         dev = [DevCorpus(f"every {HELD_OUT}th line, held out", tuple(held_out))]
-    return tuple(members), tuple(corpus for corpus in dev if corpus.documents)
+    return corpora, tuple(corpus for corpus in dev if corpus.documents)
+
+
+def _swapped(documents: Sequence[Document], seed: int) -> list[Document]:
+    return swap_mentions(documents, copies=COPIES, fraction=SWAPPED, seed=seed)
 
 
 def _with_labels_of(members: Sequence[Annotated], known: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -273,11 +285,10 @@ def _history(adaptation: Adaptation, files: Sequence[str]) -> str:
     """What the card says of the adaptation."""
     before = adaptation.package.provenance
     learnt = "; ".join(f"{task}: {', '.join(labels)}" for task, labels in adaptation.new_labels.items()) or "none"
-    size = sum(len(member.document.data) for member in adaptation.train)
     return f"""
 ## Adapted
 
-From {before.name} {before.version} ({before.licence}), whose scores are not this model's, on {", ".join(files)}:
-{size} bytes, {adaptation.state.progress.step} steps. New labels: {learnt}. The licence is that of {before.name}; that
+From {before.name} {before.version} ({before.licence}), whose scores are not this model's, on {", ".join(files)},
+{adaptation.state.progress.step} steps. New labels: {learnt}. The licence is that of {before.name}; that
 of the new training data may ask for more.
 """

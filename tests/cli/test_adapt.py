@@ -28,7 +28,7 @@ def test_adapting_shows_scores_before_and_after_and_writes_a_model_that_tags(
     title, head, *rows = (line.split() for line in ended.stdout.splitlines())
     assert " ".join(title) == "accuracy of tokens, F1 of the others"
     assert head == ["text", "task", "before", "after", "change"]
-    assert rows[0][:-4] == ["every", "10th", "line,", "held", "out"]
+    assert rows[0][:-4] == ["every", "20th", "line,", "held", "out"]
     assert rows[0][-4:-2] == ["entities", "0.00"]
     assert rows[1][:3] == ["old.conll", "entities", "100.00"]
     assert len(rows) == 2

@@ -44,7 +44,7 @@ def adapt(
             "--dev",
             metavar="FILE",
             help="Annotated file that says when to stop; repeat for more.",
-            show_default="every tenth line of the training files, which is then not learnt from",
+            show_default="every twentieth line of the training files, which is then not learnt from",
         ),
     ] = None,
     keep_files: Annotated[

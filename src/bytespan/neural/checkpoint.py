@@ -104,16 +104,6 @@ def _state(
     return TrainingState(model, auxiliary, optimizer, progress)
 
 
-def slow_down_inner(state: TrainingState, *, factor: float) -> None:
-    """Let all of a parallel decoder but the table and the output layer learn so many times as fast."""
-    assert isinstance(state.model, Parallel)
-    output = list(state.model.output.parameters())
-    group = state.optimizer.param_groups[0]
-    inner = [value for value in group["params"] if all(value is not other for other in output)]
-    group["params"] = output
-    state.optimizer.add_param_group({"params": inner, "factor": factor})
-
-
 def save_checkpoint(path: Path, state: TrainingState, train: TrainConfig, *, resumable: bool) -> None:
     """Write the state atomically; without `resumable` only what a model package can be made of."""
     vocabulary = state.model.vocabulary
