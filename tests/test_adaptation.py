@@ -73,9 +73,7 @@ def adapted(carrying: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapted
         write_documents(MEALS, stream, format="jsonl")
     files = [str(folder / "meals.jsonl")]
     adaptation = prepare_adaptation(carrying, files)
-    settings = replace(
-        adaptation.settings, steps=120, learning_rate=1e-2, patience=None
-    )  # so small a model needs larger steps
+    settings = replace(adaptation.settings, steps=120, learning_rate=1e-2)  # so small a model needs larger steps
     adaptation = replace(adaptation, settings=settings)
     for _ in adapt(adaptation):
         pass

@@ -43,7 +43,7 @@ def adapt(
         typer.Option(
             "--dev",
             metavar="FILE",
-            help="Annotated file that says when to stop; repeat for more.",
+            help="Annotated file on which to measure what was learnt; repeat for more.",
             show_default="every twentieth line of the training files, which is then not learnt from",
         ),
     ] = None,

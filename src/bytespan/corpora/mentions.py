@@ -1,7 +1,8 @@
 """Training text with other mentions in it: little text names few things, but says much about how things are named."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from bytespan.spans import TOKENS, Document, Span
 
@@ -38,10 +39,12 @@ def swap_mentions(documents: Sequence[Document], *, copies: int, fraction: float
     swapped: list[Document] = []
     for task in sorted({task for document in documents for task in document.spans} - {TOKENS}):
         members = [document for document in documents if document.spans.get(task)]
-        mentions = mentions_of(members, task=task)
-
-        def draw(label: str, text: bytes, mentions: dict[str, list[bytes]] = mentions) -> bytes:
-            return rng.choice(mentions[label]) if rng.random() < fraction else text
-
+        draw = partial(_draw, mentions_of(members, task=task), fraction, rng)
         swapped += [replace_mentions(document, draw, task=task) for _ in range(copies) for document in members]
     return swapped
+
+
+def _draw(
+    mentions: Mapping[str, Sequence[bytes]], fraction: float, rng: random.Random, label: str, text: bytes
+) -> bytes:
+    return rng.choice(mentions[label]) if rng.random() < fraction else text

@@ -6,7 +6,7 @@ summed, so the result is that of one process.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,17 +104,6 @@ def train(
         record = _score(state, dev) if is_scored else None
         rate = learning_rate_at(step, config)
         yield StepRecord(step + 1, loss, auxiliary_loss, rate, batch.longest, batch.bytes_read, elapsed_s, record)
-
-
-def keeping_best(state: TrainingState, records: Iterable[StepRecord]) -> Iterator[StepRecord]:
-    """The records of a training; once all were taken, `state` has the weights that did best on development text."""
-    best: dict[str, Tensor] = {}
-    for record in records:
-        if record.dev is not None and record.dev.is_best:
-            best = {name: value.clone() for name, value in state.model.state_dict().items()}
-        yield record
-    if best:
-        state.model.load_state_dict(best)
 
 
 def _take_step(
