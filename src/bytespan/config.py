@@ -160,7 +160,7 @@ class TrainConfig:
     gold_weight: float = 0.1
     """Parallel: where a corpus has teachers, weight of its own tags; the rest is what the teachers say on the mean."""
     precision: str = "fp32"
-    """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32."""
+    """"fp32", or "bf16": matrix products in bfloat16, weights and optimizer state in fp32; without AVX-512, fp32."""
     seed: int = 1
     """Seed of everything random."""
     dev_every: int = 1000

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bytespan.config import PRESETS, CorpusConfig, ModelConfig, Recipe, TrainConfig
 from bytespan.corpora.writing import write_documents
@@ -197,6 +198,21 @@ def test_spans_that_the_parallel_decoder_cannot_find_are_told_of(data: Path, cap
     corpora = (CorpusConfig(train=(str(data / "inside.jsonl"),)),)
     list(run_training(Recipe(model, replace(TRAIN, steps=1), corpora), data / "run", data=Path()))
     assert "1 units are not trained on: their spans begin or end inside a word" in caplog.text
+
+
+def test_fp32_on_a_processor_that_imitates_bf16_is_told_of(
+    data: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        wanted = recipe(data)
+        wanted = replace(wanted, train=replace(wanted.train, steps=2, precision=precision))
+        losses[precision] = [record.loss for record in run_training(wanted, data / precision, data=Path())]
+    assert losses["fp32"] == losses["bf16"]
+    assert [record.getMessage() for record in caplog.records if "imitate" in record.getMessage()] == [
+        "this processor would only imitate bf16, ten times as slowly: training in fp32"
+    ]
 
 
 TEACH = partial(ask_teachers, open_teacher=partial(open_parallel, threads=1))

@@ -15,6 +15,7 @@ from bytespan.neural.batches import SegmentSampler
 from bytespan.neural.checkpoint import TrainingState, new_state
 from bytespan.neural.export import export_package
 from bytespan.neural.generate import Generator
+from bytespan.neural.losses import multiplies_in_bf16
 from bytespan.neural.scoring import DevCorpus, TorchSegmentModel, mean_score, score_corpora
 from bytespan.neural.training import StepRecord, learning_rate_at, should_stop, train
 from bytespan.package import Provenance
@@ -107,6 +108,17 @@ def test_every_way_of_training_lowers_the_loss(change: dict[str, object]) -> Non
     _, records = run(config=replace(TRAIN, steps=120, **change))
     assert all(math.isfinite(record.loss) for record in records)
     assert sum(r.loss for r in records[-10:]) < 0.8 * sum(r.loss for r in records[:10])
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "expected"),
+    [("AVX512", "bf16", True), ("AVX512", "fp32", False), ("AVX2", "bf16", False), ("DEFAULT", "bf16", False)],
+)
+def test_bf16_is_left_to_processors_that_do_not_imitate_it(
+    capability: str, precision: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert multiplies_in_bf16(replace(TRAIN, precision=precision), torch.device("cpu")) is expected
 
 
 def test_same_seed_gives_the_same_losses_and_another_seed_others() -> None:

@@ -18,6 +18,15 @@ from bytespan.neural.parallel import Parallel, summed_loss
 from bytespan.neural.unit_batches import TaggedBatch
 
 
+def multiplies_in_bf16(config: TrainConfig, device: torch.device) -> bool:
+    """Whether matrix products are in bfloat16: as configured, but never on processors that only imitate it.
+
+    Those are x86 ones without AVX-512, where a step of the parallel decoder takes ten times as long as in fp32.
+    """
+    imitates = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
+    return config.precision == "bf16" and not imitates
+
+
 def generator_losses(
     model: Generator, auxiliary: AuxiliaryHead, batch: Batch, dropout: DropoutPlan, config: TrainConfig
 ) -> tuple[Tensor, Tensor]:
@@ -25,7 +34,7 @@ def generator_losses(
     device = next(model.parameters()).device
     part = batch.rows(dropout.rows or slice(None))
     symbols, ended = (int((array != IGNORED).sum()) for array in (batch.targets, batch.ended))
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_in_bf16(config, device)):
         inputs, lengths, fed = (_tensor(array, device) for array in (part.inputs, part.lengths, part.fed))
         logits, encoded = model(inputs, lengths, fed, dropout)
     targets = _tensor(part.targets, device).t().flatten()
@@ -46,7 +55,7 @@ def parallel_losses(
     part = batch.rows(dropout.rows or slice(None))
     units = part.units
     arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths, part.shown)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_in_bf16(config, device)):
         scores = model(*(_tensor(array, device) for array in arrays), dropout).float()
     loss = torch.zeros((), device=device)
     for task, gold in part.gold.items():

@@ -37,6 +37,7 @@ from bytespan.neural.checkpoint import (
 from bytespan.neural.curves import DEV_COLUMNS, STEP_COLUMNS, draw_curves, read_rows
 from bytespan.neural.decoders import new_sampler
 from bytespan.neural.export import export_package
+from bytespan.neural.losses import multiplies_in_bf16
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
@@ -140,6 +141,8 @@ def run_training(
             "finds whole words only; if they are many, train a generator (--preset paper-1m)",
             sampler.untold,
         )
+    if recipe.train.precision == "bf16" and not multiplies_in_bf16(recipe.train, torch.device(device)):
+        logger.warning("this processor would only imitate bf16, ten times as slowly: training in fp32")
     records = train(state, sampler, corpora.dev, recipe.train)
     if not is_first_process():
         yield from records
