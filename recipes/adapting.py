@@ -2,9 +2,12 @@
 
     python recipes/questions.py adapt --python runs/peers-venv/bin/python
     python recipes/questions.py adapt --system adapted --system scratch --sentences 500
+    python recipes/questions.py adapt --system related --sentences 500
 
 A row is one system, folder and number of sentences; rows that
-`recipes/results/questions/adapt.json` holds are not made again, unless they were adapted from another model.
+`recipes/results/questions/adapt.json` holds are not made again, unless they were adapted from another packaged model.
+What is adapted from related languages begins with one of four models that saw six of the eight languages of
+MasakhaNER 2.0; each is trained when it is first needed, from the packaged model's weights.
 """
 
 import argparse
@@ -13,18 +16,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cutting import write_first_sentences
 from experiments import experiment_named, recipe_of
+from package import write_run_package
 from peers import cpu_seconds
 from scoring import read_json, score_file, write_json
 from tables import table
 
-from bytespan.config import CorpusConfig, Recipe
+from bytespan.config import CorpusConfig, Recipe, override
 from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import score_annotated
 from bytespan.package import ONNX, read_package
@@ -37,7 +41,26 @@ LANGUAGES = {"hau": "ha", "ibo": "ig", "kin": "rw", "lug": "lg", "swa": "sw", "w
 
 FOLDERS = (*(f"ner/masakhaner2/{name}" for name in LANGUAGES), "pos/af", "pos/wo", "pos/yo")
 SIZES = (100, 500, None)
-SYSTEMS = {"adapted": "adapted", "scratch": "from scratch", "crf": "CRF", "spacy": "spaCy"}
+SYSTEMS = {
+    "related": "adapted from related languages",
+    "adapted": "adapted",
+    "scratch": "from scratch",
+    "crf": "CRF",
+    "spacy": "spaCy",
+}
+ADAPTED = ("related", "adapted")
+"""Systems that know other languages, and may forget them."""
+
+LEFT_OUT = (("hau", "zul"), ("ibo", "swa"), ("kin", "wol"), ("lug", "yor"))
+"""Languages that one model of related languages has not seen."""
+
+RELATED_STEPS = 2000
+RELATED = (f"train.steps={RELATED_STEPS}", f"train.dev_every={RELATED_STEPS // 2}", "train.dev_bytes=20000")
+"""How the models of related languages are trained, otherwise than recipes/african.toml says."""
+
+SCRATCH_BATCH = 6
+"""Segments a step, from scratch."""
+
 SPACY_MINUTES = 3
 
 
@@ -59,6 +82,12 @@ class Row:
     def suffix(self) -> str:
         """Of its files."""
         return "conllu" if self.task == "pos" else "conll"
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Languages of MasakhaNER that the model of related languages has not seen, this row's among them."""
+        language = self.folder.rpartition("/")[2]
+        return next((group for group in LEFT_OUT if language in group), ())
 
     @property
     def figure(self) -> str:
@@ -83,27 +112,60 @@ class Places:
 
     def start(self, row: Row) -> Path:
         """The package that a row is adapted from."""
+        if row.system == "related":
+            return self.work / f"without-{'-'.join(row.left_out)}" / "model"
         return self.unseen if row.task == "pos" and self.unseen else self.model
 
 
-ROWS = tuple(Row(system, folder, size) for size in (500, 100, None) for folder in FOLDERS for system in SYSTEMS)
+ROWS = tuple(
+    row
+    for row in (Row(system, folder, size) for size in (500, 100, None) for folder in FOLDERS for system in SYSTEMS)
+    if row.system != "related" or row.left_out
+)
 
 
 def measure(rows: Sequence[Row], places: Places) -> None:
     """Make what is not there yet; the result file is written after every row."""
     for row in rows:
         result = read_json(places.results) or {"old": {}, "rows": []}
-        digest = digest_of(places.start(row))
-        if row.system == "adapted" and digest not in result["old"]:
-            result["old"][digest] = old_scores(places.start(row), places)
-            write_json(places.results, result)
-        wanted = asdict(row) | ({"model": digest} if row.system == "adapted" else {})
+        wanted = asdict(row) | ({"model": digest_of(places.start(row))} if row.system == "adapted" else {})
         if any(wanted.items() <= entry.items() for entry in result["rows"]):
             continue
-        entry = wanted | make(row, places, result["old"].get(digest, {}))
+        if row.system == "related":
+            train_related(row, places)
+        if row.system in ADAPTED:
+            wanted["model"] = digest_of(places.start(row))
+            if wanted["model"] not in result["old"]:
+                result["old"][wanted["model"]] = old_scores(places.start(row), places, old_files(row, places))
+                write_json(places.results, result)
+        entry = wanted | make(row, places, result["old"].get(wanted.get("model"), {}))
         result["rows"] = [known for known in result["rows"] if not asdict(row).items() <= known.items()] + [entry]
         write_json(places.results, result)
         print(f"{row.system} {row.folder} {row.sentences or 'all'}: {entry['score']}", file=sys.stderr, flush=True)
+
+
+def related_recipe(row: Row) -> Recipe:
+    """recipes/african.toml without the row's language and one more, words of both included."""
+    recipe = recipe_of(experiment_named("african"))
+    names = {LANGUAGES[language] for language in row.left_out}
+    corpora = tuple(corpus for corpus in recipe.corpora if corpus.name not in names)
+    return override(replace(recipe, corpora=corpora), RELATED)
+
+
+def train_related(row: Row, places: Places) -> None:
+    """Train the model of related languages that the row begins with, unless it is there; goes on if it was stopped."""
+    package = places.start(row)
+    if package.exists():
+        return
+    from bytespan.neural import runs
+
+    recipe = related_recipe(row)
+    runs.prepare(device="cpu", threads=places.threads)
+    run = package.parent / "run"
+    for record in runs.run_training(recipe, run, data=places.data, initial=places.model):
+        if record.dev is not None:
+            print(f"{run}: step {record.step}, dev {record.dev.mean:.2f}", file=sys.stderr, flush=True)
+    write_run_package([run], package, recipe, scores=[], precision="int8", sample=places.data)
 
 
 def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any]:
@@ -112,7 +174,7 @@ def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any
     shutil.rmtree(folder, ignore_errors=True)
     source = next((places.data / row.folder).glob(f"train.{row.suffix}*"))
     write_first_sentences(source, folder / f"train.{row.suffix}", row.sentences)
-    makers = {"adapted": adapt_package, "scratch": train_from_scratch}
+    makers = {name: adapt_package for name in ADAPTED} | {"scratch": train_from_scratch}
     began_at, began_cpu_s = time.monotonic(), time.process_time()
     if row.system in makers:
         makers[row.system](row, folder, places)
@@ -124,7 +186,7 @@ def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any
     wall_s = round(time.monotonic() - began_at)
     found = score_file(f"{row.folder}/test.{row.suffix}", command, data=places.data)
     entry = {"score": found[row.figure], "wall_s": wall_s, "cpu_s": cpu_s}
-    if row.system == "adapted":
+    if row.system in ADAPTED:
         entry["old"] = old_scores(folder / "model", places, before)
     shutil.rmtree(folder)
     return entry
@@ -163,7 +225,8 @@ def recipe_from_scratch(row: Row, folder: Path, places: Places) -> Recipe:
     settings = recipe_of(experiment_named("african")).train
     corpus = CorpusConfig(train=(str(file),), natural=row.task == "ner")
     model = replace(read_package(places.start(row), with_weights=False).config, languages=())
-    return Recipe(model, replace(settings, steps=steps, checkpoint_every=steps), (corpus,))
+    settings = replace(settings, steps=steps, checkpoint_every=steps, batch_size=SCRATCH_BATCH)
+    return Recipe(model, settings, (corpus,))
 
 
 def train_peer(row: Row, folder: Path, places: Places) -> tuple[list[object], int | None]:
@@ -184,20 +247,20 @@ def digest_of(package: Path) -> str:
     return hashlib.sha256((package / ONNX).read_bytes()).hexdigest()[:12]
 
 
-def old_files(places: Places) -> Iterator[str]:
-    """The test files of what the packaged model was trained on."""
-    recipe = recipe_of(experiment_named("base"))
+def old_files(row: Row, places: Places) -> Iterator[str]:
+    """The test files of what the model that the row is adapted from was trained on."""
+    recipe = related_recipe(row) if row.system == "related" else recipe_of(experiment_named("base"))
     for folder in dict.fromkeys(file.rpartition("/")[0] for corpus in recipe.corpora for file in corpus.train):
         for name in ("test.conllu", "test.conll"):
             if (places.data / folder / name).exists():
                 yield f"{folder}/{name}"
 
 
-def old_scores(package: Path, places: Places, before: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Test file -> accuracy of words or F1 of names, in percent; of the files in `before` if that is given."""
+def old_scores(package: Path, places: Places, files: Iterable[str]) -> dict[str, float]:
+    """Test file -> accuracy of words or F1 of names, in percent."""
     tagger = load(package, threads=places.threads)
     scores = {}
-    for file in old_files(places) if before is None else before:
+    for file in files:
         gold = list(read_documents(places.data / file))
         task = "tokens" if file.startswith("pos/") else "entities"
         found = list(tagger.pipe(gold, tasks=[task]))
@@ -216,42 +279,49 @@ def forgotten(entry: Mapping[str, Any], result: Mapping[str, Any]) -> float:
 
 def section(result: Mapping[str, Any], *, unseen: bool) -> str:
     """The section of docs/questions.md."""
-    known = {(row["system"], row["folder"], row["sentences"]): row for row in result["rows"]}
-    systems = [name for name in SYSTEMS if any(row["system"] == name for row in result["rows"])]
     lines = [
         f"## {TITLE}",
         "",
         "Can an existing model be taught a language that it never saw, from little text and in minutes, without "
         "forgetting the old ones?",
         "",
-        "`bytespan adapt` starts from the packaged model, reads its weights back out of `model.onnx`, and trains on "
-        "the first 100, 500 or all sentences of a training file; a twentieth of them is held out. All systems "
+        "`bytespan adapt` starts from a package, reads its weights back out of `model.onnx`, and trains on "
+        "the first 100, 500 or all sentences of a training file; a twentieth of them is held out. *Adapted*: from the "
+        "packaged model, whose names are of European languages and Chinese. *Adapted from related languages*: from a "
+        "model of MasakhaNER 2.0 without the language in question and one more "
+        f"({'; '.join(' and '.join(group) for group in LEFT_OUT)}: four models), {RELATED_STEPS} steps with "
+        "`recipes/african.toml` from the packaged model's weights. All systems "
         "had the same sentences; the peers had the development file besides, from which spaCy chooses its best model. "
         "From scratch: a model of the same shape, as many steps with the settings of `recipes/african.toml`, nothing "
         "held out and, unlike in adapting, no copies with swapped mentions. The score is that of the test file from "
-        "raw text: F1 of entities, UPOS F1 of words. Forgotten: by how many points the mean of the old test "
-        "files fell, accuracy of words and F1 of the entities that a file annotates.",
+        "raw text: F1 of entities, UPOS F1 of words. Forgotten: by how many points the mean of the test "
+        "files of what the model had learnt before fell, accuracy of words and F1 of the entities that a file "
+        "annotates.",
         "",
     ]
     if not unseen:
         lines += ["The packaged model has seen the languages of `pos/`, though not as new: those rows show no more "
                   "than that adapting does no harm.", ""]  # fmt: skip
-    head = ["", *(f"{SYSTEMS[name]}, {size or 'all'}" for size in SIZES for name in systems)]
-    head += [f"forgotten, {size or 'all'}" for size in SIZES]
+    for size in SIZES:
+        head, rows = _table(result, size)
+        if len(head) > 1:
+            lines += [f"{'All' if size is None else f'The first {size}'} sentences:", "", *table(head, rows)]
+    return "\n".join([*lines, _answer(result), "", "Again: `python recipes/questions.py adapt`.", ""])
+
+
+def _table(result: Mapping[str, Any], size: int | None) -> tuple[list[str], list[list[object]]]:
+    """The head and rows of the table of one number of sentences."""
+    known = {(row["system"], row["folder"]): row for row in result["rows"] if row["sentences"] == size}
+    systems = [name for name in SYSTEMS if any(system == name for system, _ in known)]
+    adapted = [name for name in systems if name in ADAPTED]
     rows: list[list[object]] = []
     for folder in FOLDERS:
-        cells: list[object] = [folder]
-        for size in SIZES:
-            cells += [known.get((name, folder, size), {}).get("score") for name in systems]
-        found = [known.get(("adapted", folder, size)) for size in SIZES]
-        rows.append(cells + [None if entry is None else forgotten(entry, result) for entry in found])
+        scores = [known.get((name, folder), {}).get("score") for name in systems]
+        found = [known.get((name, folder)) for name in adapted]
+        rows.append([folder, *scores, *(None if entry is None else forgotten(entry, result) for entry in found)])
     masakha = [row for row in rows if str(row[0]).startswith("ner/")]
-    means = [[row[i] for row in masakha] for i in range(1, len(head))]
-    rows.append(["MasakhaNER mean", *(_mean(values) for values in means)])
-    lines += table(head, rows)
-    times = [row["wall_s"] / 60 for row in result["rows"] if row["system"] == "adapted"]
-    lines += [_answer(dict(zip(head, rows[-1], strict=True)), times), ""]
-    return "\n".join([*lines, "Again: `python recipes/questions.py adapt`.", ""])
+    head = ["", *(SYSTEMS[name] for name in systems), *(f"forgotten, {SYSTEMS[name]}" for name in adapted)]
+    return head, [*rows, ["MasakhaNER mean", *(_mean([row[i] for row in masakha]) for i in range(1, len(head)))]]
 
 
 def _mean(values: Sequence[object]) -> float | None:
@@ -260,15 +330,25 @@ def _mean(values: Sequence[object]) -> float | None:
     return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
 
 
-def _answer(means: Mapping[str, object], minutes: Sequence[float]) -> str:
-    """Two sentences."""
-    adapted, scratch, lost = (means.get(f"{name}, 500") for name in ("adapted", "from scratch", "forgotten"))
-    if not (isinstance(adapted, float) and isinstance(scratch, float) and isinstance(lost, float)):
+def _answer(result: Mapping[str, Any]) -> str:
+    """Two or three sentences."""
+    head, rows = _table(result, 500)
+    means = dict(zip(head, rows[-1], strict=True))
+    scratch = means.get(SYSTEMS["scratch"])
+    parts = []
+    for name, start in (("adapted", "the packaged model"), ("related", "a model of related languages")):
+        score, lost = means.get(SYSTEMS[name]), means.get(f"forgotten, {SYSTEMS[name]}")
+        if isinstance(score, float) and isinstance(scratch, float) and isinstance(lost, float):
+            parts.append(
+                f"adapted from {start} reaches {score:.1f} F1 on the MasakhaNER mean, {score - scratch:+.1f} against "
+                f"one of its shape from scratch, and the old languages fall by {lost:.2f} points"
+            )
+    if not parts:
         return "Not all of it is measured yet."
+    minutes = [row["wall_s"] / 60 for row in result["rows"] if row["system"] in ADAPTED]
     return (
-        f"**With 500 sentences an adapted model reaches {adapted:.1f} F1 on the MasakhaNER mean, "
-        f"{adapted - scratch:+.1f} against one of its shape from scratch, and the old languages fall by {lost:.2f} "
-        f"points.** An adaptation took {min(minutes):.1f} to {max(minutes):.1f} minutes."
+        f"**With 500 sentences a model {'; one '.join(parts)}.** An adaptation took "
+        f"{min(minutes):.1f} to {max(minutes):.1f} minutes."
     )
 
 

@@ -63,6 +63,8 @@ class Experiment:
     """Of `bytespan tag`."""
     earlier: tuple[float, int, int] = (0.0, 0, 0)
     """Hours, steps and bytes of the trainings that led to the weights it began with (see README.md)."""
+    initial: Path | None = None
+    """The package with whose weights it begins."""
     joins: tuple[str, ...] = ()
     """Names of the experiments whose models tag together as this one, which then is no training of its own."""
 
@@ -105,7 +107,14 @@ EXPERIMENTS = (
     Experiment("pos-en-1000", "base", ("pos/en",), sentences=1000, steps=1500),
     Experiment("pos-en-3000", "base", ("pos/en",), sentences=3000, steps=3000),
     Experiment("ewt-en", "base", ("ner/uner/en_ewt",), steps=5000),
-    Experiment("african", "african", package="recipes/weights/african", precision="int8"),
+    Experiment(
+        "african",
+        "african",
+        package="recipes/weights/african",
+        precision="int8",
+        with_sample=True,
+        initial=ROOT / "src/bytespan/models/base",
+    ),
     Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", earlier=(1.064, 16400, 22287360)),
     Experiment("conll-paper-free", "conll-paper", scores="conll-paper", options=("--no-whole-words",)),
     Experiment("pos-paper", "pos-paper", package="recipes/weights/pos-paper", earlier=(0.991, 22500, 19511872)),
@@ -161,7 +170,9 @@ def train(experiment: Experiment, places: Places) -> None:
         recipe = cut_corpora(recipe, experiment.sentences, data=places.data, output=places.runs / "sentences")
     runs.prepare(device="cpu", threads=places.threads)
     teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
-    for record in runs.run_training(recipe, places.runs / experiment.name, data=places.data, teach=teach):
+    for record in runs.run_training(
+        recipe, places.runs / experiment.name, data=places.data, initial=experiment.initial, teach=teach
+    ):
         if record.dev is not None:
             report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
 

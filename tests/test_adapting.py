@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bytespan.config import Recipe, TrainConfig
 from bytespan.corpora.writing import write_documents
 from bytespan.package import read_package
 from bytespan.spans import Document
@@ -54,6 +55,48 @@ def test_an_adaptation_is_measured_once_and_told_of(data: Path, tmp_path: Path, 
     assert "Not all of it is measured yet." in page
 
 
+def test_a_model_of_related_languages_is_trained_once_and_adapted(
+    data: Path, tmp_path: Path, tiny_parallel_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapting = program("adapting")
+    row = adapting.Row("related", FOLDER, None)
+    (corpus, *_) = adapting.related_recipe(row).corpora
+    for file in corpus.train:
+        (data / file).parent.mkdir(parents=True)
+        (data / file).write_text(columns(30, marks=False), encoding="utf-8")
+        (data / file).with_name("test.conll").write_text(columns(3, marks=False), encoding="utf-8")
+    small = Recipe(read_package(tiny_parallel_package).config, TrainConfig(steps=2), (replace(corpus, dev=()),))
+    monkeypatch.setattr(adapting, "related_recipe", lambda _: small)
+    places = adapting.Places(
+        data, tmp_path / "work", tmp_path / "adapt.json", tiny_parallel_package, None, Path("python"), 1
+    )
+    adapting.measure([row], places)
+    package = places.start(row)
+    assert read_package(package).provenance.training_data == tuple(
+        f"{f}: {program('package').source_of(f)}" for f in corpus.train
+    )
+    result = adapting.read_json(places.results)
+    (entry,) = result["rows"]
+    old = {f"{file.rpartition('/')[0]}/test.conll" for file in corpus.train}
+    assert entry["old"].keys() == result["old"][entry["model"]].keys() == old
+    monkeypatch.setattr(adapting, "train_related", None)  # not called again
+    adapting.measure([row], places)
+    assert "| adapted from related languages |" in adapting.section(result, unseen=False)
+
+
+def test_a_model_of_related_languages_has_seen_nothing_of_the_new_one() -> None:
+    adapting = program("adapting")
+    seen = {corpus.name: corpus for corpus in adapting.recipe_of(adapting.experiment_named("african")).corpora}
+    for language, code in adapting.LANGUAGES.items():
+        row = adapting.Row("related", f"ner/masakhaner2/{language}", 500)
+        assert row in adapting.ROWS
+        corpora = adapting.related_recipe(row).corpora
+        files = [file for corpus in corpora for file in (*corpus.train, *corpus.dev)]
+        assert not [file for file in files if f"/{language}/" in file or file.startswith(f"pos/{code}/")]
+        assert {corpus.name for corpus in corpora} == seen.keys() - {adapting.LANGUAGES[name] for name in row.left_out}
+        assert sum("masakhaner2" in corpus.train[0] for corpus in corpora) == 6
+
+
 def test_a_training_from_scratch_has_the_shape_of_a_model_that_tells_languages_apart(tmp_path: Path) -> None:
     """But tells none apart itself, for which a recipe would be refused."""
     if not PACKAGED_MODEL.exists():
@@ -72,10 +115,11 @@ def test_the_answer_compares_at_500_sentences() -> None:
     rows = [
         {"system": system, "folder": folder, "sentences": 500, "score": score, "wall_s": 120,
          "model": "m", "old": {"pos/en/test.conllu": 90.5}}
-        for system, score in (("adapted", 60.0), ("scratch", 45.0))
+        for system, score in (("related", 70.0), ("adapted", 60.0), ("scratch", 45.0))
         for folder in adapting.FOLDERS
     ]  # fmt: skip
     page = adapting.section({"old": {"m": {"pos/en/test.conllu": 90.75}}, "rows": rows}, unseen=True)
     assert "reaches 60.0 F1 on the MasakhaNER mean, +15.0 against one of its shape from scratch" in page
-    assert "the old languages fall by 0.25 points" in page
+    assert "one adapted from a model of related languages reaches 70.0 F1 on the MasakhaNER mean, +25.0" in page
+    assert page.count("the old languages fall by 0.25 points") == 2
     assert "took 2.0 to 2.0 minutes" in page
