@@ -54,7 +54,7 @@ ADAPTED = ("related", "adapted")
 LEFT_OUT = (("hau", "zul"), ("ibo", "swa"), ("kin", "wol"), ("lug", "yor"))
 """Languages that one model of related languages has not seen."""
 
-RELATED_STEPS = 2000
+RELATED_STEPS = 3000
 RELATED = (f"train.steps={RELATED_STEPS}", f"train.dev_every={RELATED_STEPS // 2}", "train.dev_bytes=20000")
 """How the models of related languages are trained, otherwise than recipes/african.toml says."""
 
