@@ -55,8 +55,8 @@ class Experiment:
     package: str | None = None
     """Where in the repository the package is published; None leaves it in the run."""
     precision: str = "fp16"
-    with_sample: bool = False
-    """Whether it carries text of its training files, which an adaptation keeps in mind."""
+    sample_bytes: int = 0
+    """How much text of its training files the package carries, which an adaptation keeps in mind."""
     scores: str | None = None
     """Name of the experiment whose package is scored here, with `options`, instead of a training."""
     options: tuple[str, ...] = ()
@@ -89,6 +89,9 @@ SEEDS = tuple(f"conll-parallel-seed{i}" for i in (1, 2, 3))
 JOINED = ("conll-parallel-first", *SEEDS[1:])
 """Of the four trainings on all CoNLL languages the three that tag best together, on development text."""
 
+AFRICAN_SAMPLE = 200_000
+"""Bytes of text that models of African languages carry, whose names take more than words to keep in mind."""
+
 EXPERIMENTS = (
     Experiment(
         "conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", precision="int8", joins=JOINED
@@ -99,7 +102,12 @@ EXPERIMENTS = (
     Experiment("conll-en-1000", "conll-parallel", ("en",), sentences=1000, steps=2000),
     Experiment("conll-en-3000", "conll-parallel", ("en",), sentences=3000, steps=4000),
     Experiment(
-        "base", "base", also=("pos/it_partut",), package="src/bytespan/models/base", precision="int8", with_sample=True
+        "base",
+        "base",
+        also=("pos/it_partut",),
+        package="src/bytespan/models/base",
+        precision="int8",
+        sample_bytes=99_000,
     ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
     *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),
@@ -112,7 +120,7 @@ EXPERIMENTS = (
         "african",
         package="recipes/weights/african",
         precision="int8",
-        with_sample=True,
+        sample_bytes=AFRICAN_SAMPLE,
         initial=ROOT / "src/bytespan/models/base",
     ),
     Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", earlier=(1.064, 16400, 22287360)),
@@ -205,7 +213,8 @@ def publish(experiment: Experiment, places: Places) -> None:
         recipe_of(experiment),
         scores=scores,
         precision=experiment.precision,
-        sample=places.data if experiment.with_sample else None,
+        data=places.data,
+        sample_bytes=experiment.sample_bytes,
     )
 
 

@@ -44,9 +44,6 @@ LICENCES = {
 }
 """Folder of `../shared/data` -> the corpus and its licence, as its README states them."""
 
-SAMPLE_BYTES = 3000
-"""Text of each training file that the packaged model carries: 100 kB in all, 46 kB packed."""
-
 RESEARCH_ONLY = """
 ## Research only
 
@@ -107,13 +104,14 @@ def write_run_package(
     *,
     scores: Sequence[Mapping[str, Any]],
     precision: str,
-    sample: Path | None = None,
+    data: Path = Path(),
+    sample_bytes: int = 0,
 ) -> None:
     """Write the package of a run's best checkpoint, or of those of several runs as an ensemble.
 
     Of one run, `model.onnx` is all that training on from it needs.
 
-    With `sample`, the folder of the data, the beginnings of all training files go along, for `bytespan adapt`.
+    About `sample_bytes` of text go along for `bytespan adapt`, from the beginnings of all training files below `data`.
     """
     from bytespan.neural.batches import WORDS
     from bytespan.neural.checkpoint import load_best
@@ -121,7 +119,8 @@ def write_run_package(
     from bytespan.neural.rehearsal import pack_sample
 
     model, *others = map(load_best, runs)
-    texts = [] if sample is None else [text for corpus in recipe.corpora for text in sample_of(corpus, sample)]
+    share = sample_bytes // sum(len(corpus.train) for corpus in recipe.corpora)
+    texts = [text for corpus in recipe.corpora for text in sample_of(corpus, data, share)]
     provenance = provenance_of(
         path.name if path.parent != runs[0] else runs[0].name, recipe, scores=scores, precision=precision
     )
@@ -141,13 +140,15 @@ def write_run_package(
     )
 
 
-def sample_of(corpus: CorpusConfig, data: Path) -> list[bytes]:
-    """The first SAMPLE_BYTES of each of its training files, without the sentences that another folder tests on."""
+def sample_of(corpus: CorpusConfig, data: Path, size: int) -> list[bytes]:
+    """The first `size` bytes of each of its training files, without the sentences that another folder tests on."""
     from bytespan.neural.rehearsal import draw_sample
 
+    if not size:
+        return []
     forbidden = [document for name in corpus.without for document in read_documents(data / name)]
     files = (without_sentences(read_documents(data / name), forbidden) for name in corpus.train)
-    return [text for documents in files for text in draw_sample(documents, SAMPLE_BYTES)]
+    return [text for documents in files for text in draw_sample(documents, size)]
 
 
 def measure_runs(
