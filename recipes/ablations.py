@@ -289,7 +289,9 @@ def _scale(recipes: Sequence[str]) -> list[str]:
     return [
         f"Measured at a small scale, the same for all rows of a table but for what a row says: {told}. Scores are of "
         "the last checkpoint on development text: accuracy of words (generator, UD English unless a column says "
-        "otherwise, 40 kB), F1 of entities (parallel decoder, CoNLL). The spread is the standard deviation over seeds."
+        "otherwise, 40 kB), F1 of entities (parallel decoder, CoNLL). The spread is the standard deviation over seeds. "
+        "Rows were made on two machines, one of which takes two to three times the CPU seconds of the other, and fp32 "
+        "instead of bf16."
     ]
 
 
