@@ -140,7 +140,7 @@ def _old_texts(package: Package) -> list[bytes]:
     if not texts and PACKAGED_MODEL.exists():
         texts = read_sample(read_package(PACKAGED_MODEL))
         logger.warning(
-            "%s carries no text to keep in mind, %s",
+            "%s carries no text to keep in mind (bytespan export --sample), %s",
             package.path,
             "so that of the packaged model has to do" if texts else "so what it knows may fade",
         )

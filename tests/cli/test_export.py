@@ -79,6 +79,32 @@ def test_exact_weights_cost_nothing_and_a_named_file_must_be_there(run: Run, run
     assert not (runs / "other").exists()
 
 
+def test_a_package_carries_text_of_the_files_that_are_named(run: Run, runs: Path) -> None:
+    from bytespan.neural.rehearsal import SAMPLE_BYTES, read_sample
+    from bytespan.package import read_package
+
+    line = "Ana lebt in Bonn und mag es. "
+    for name in ("one.txt", "two.txt"):
+        (runs / name).write_text(f"{name}: {line * 5}\n" * 1000, encoding="utf-8")
+    call = ("export", "good", "out", "--dev", "gold.jsonl", "--sample", "gold.jsonl")
+    exported = run(*call, "--sample", "one.txt", "--sample", "two.txt")
+    assert (exported.returncode, exported.stderr) == (0, "")
+    texts = read_sample(read_package(runs / "out"))
+    counts = [sum(text.count(name) for text in texts) for name in (b"one.txt", b"two.txt")]
+    share = SAMPLE_BYTES // 3
+    row = len(line) * 5 + len("one.txt: ")
+    assert abs(counts[0] * row - share) <= row  # the last line may be cut
+    assert abs(counts[0] - counts[1]) <= 1
+    gold = [json.loads(row)["text"] for row in (runs / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [text.decode() for text in texts[: len(gold)]] == gold
+    assert run("export", "good", "bare", "--dev", "gold.jsonl").returncode == 0
+    assert read_sample(read_package(runs / "bare")) == []
+    missing = run("export", "good", "other", "--dev", "gold.jsonl", "--sample", "missing.conll")
+    assert missing.returncode == 1
+    assert "missing.conll" in missing.stderr
+    assert not (runs / "other").exists()
+
+
 def test_models_that_tag_together_are_one_package(run: Run, runs: Path) -> None:
     options = ("--with", "good", "--with", "good/best", "--precision", "int8", "--dev", "gold.jsonl")
     assert run("export", "good", "all", *options).returncode == 0

@@ -73,6 +73,15 @@ def export(
             "--weights/--no-weights", help="Add the weights in 16 bits, to train on from more exactly than from int8."
         ),
     ] = True,
+    samples: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sample",
+            metavar="FILE",
+            help="Training file of which some text goes along, 200 kB of all together, so that bytespan adapt "
+            "keeps in mind what the model knows; may be given several times. Whoever has the model can read it.",
+        ),
+    ] = None,
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
@@ -85,6 +94,8 @@ def export(
 
     Example: bytespan export runs/mine model --precision int8
 
+    Example: bytespan export runs/mine model --sample train.conll
+
     Example: bytespan export runs/seed1 model --with runs/seed2 --with runs/seed3
     """
     import_extra("torch", extra="train", purpose="bytespan export")
@@ -92,6 +103,7 @@ def export(
     from bytespan.cli.prices import measure_on_development, show_prices
     from bytespan.neural.checkpoint import load_best
     from bytespan.neural.export import export_package
+    from bytespan.neural.rehearsal import sample_files
     from bytespan.package import Provenance
     from bytespan.price import refuse_dear
 
@@ -105,6 +117,9 @@ def export(
         training_data=tuple(training_data or ()),
         scores=dict(_score(assignment) for assignment in scores or ()),
     )
+    if samples and trained.config.decoder != "parallel":
+        raise ConfigError("--sample is for an adaptation, and only a parallel decoder can be adapted: leave it out")
+    sample = sample_files(samples) if samples else None
     if precision != "fp32":
         prices = measure_on_development(
             trained, checkpoint, dev_files, others=together, precision=precision, threads=threads
@@ -119,6 +134,7 @@ def export(
         provenance=provenance,
         precision=precision,
         with_weights=weights,
+        sample=sample,
         card=chosen,
     )
 

@@ -11,12 +11,14 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from bytespan.config import TrainConfig
 from bytespan.corpora.annotated import Annotated
+from bytespan.corpora.reading import read_documents
 from bytespan.errors import ModelError
 from bytespan.languages import language_of
 from bytespan.neural.parallel import Parallel
@@ -33,6 +35,10 @@ BATCH = 4
 
 SEGMENT_BYTES = 512
 """Most bytes in a segment."""
+
+SAMPLE_BYTES = 200_000
+"""Of text that a package is to carry; packed, a third of that. With an eighth of it two to three times as much is
+forgotten (recipes/LOG.md)."""
 
 
 class Rehearsal:
@@ -107,6 +113,15 @@ def pack_sample(texts: Iterable[bytes]) -> bytes:
     """The file that `read_sample` reads; the same texts give the same bytes."""
     lines = (json.dumps({"text": text.decode("utf-8")}, ensure_ascii=False) for text in texts)
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
+
+
+def sample_files(files: Sequence[str | Path]) -> bytes:
+    """A packed sample of about SAMPLE_BYTES, from the beginnings of the files in equal shares.
+
+    Raises CorpusError for a file that cannot be read or holds no document.
+    """
+    share = SAMPLE_BYTES // len(files)
+    return pack_sample(text for file in files for text in draw_sample(read_documents(file, annotated=False), share))
 
 
 def draw_sample(documents: Iterable[Document], size: int) -> list[bytes]:
