@@ -291,7 +291,7 @@ def section(result: Mapping[str, Any], *, unseen: bool) -> str:
         "the first 100, 500 or all sentences of a training file; a twentieth of them is held out. *Adapted*: from the "
         "packaged model, whose names are of European languages and Chinese. *Adapted from related languages*: from a "
         "model of MasakhaNER 2.0 without the language in question and one more "
-        f"({'; '.join(' and '.join(group) for group in LEFT_OUT)}: four models), {RELATED_STEPS} steps with "
+        f"({'; '.join(' and '.join(group) for group in LEFT_OUT)}: four models), {RELATED_STEPS:,} steps with "
         "`recipes/african.toml` from the packaged model's weights. All systems "
         "had the same sentences; the peers had the development file besides, from which spaCy chooses its best model. "
         "From scratch: a model of the same shape, as many steps with the settings of `recipes/african.toml`, nothing "
@@ -306,7 +306,7 @@ def section(result: Mapping[str, Any], *, unseen: bool) -> str:
                   "than that adapting does no harm.", ""]  # fmt: skip
     for size in SIZES:
         head, rows = _table(result, size)
-        if len(head) > 1:
+        if len(head) > 2:
             lines += [f"{'All' if size is None else f'The first {size}'} sentences:", "", *table(head, rows)]
     return "\n".join([*lines, _answer(result), "", "Again: `python recipes/questions.py adapt`.", ""])
 
