@@ -145,8 +145,8 @@ QUESTIONS = {
         "harder to learn all the same, {generator: k = 240, attention} % at k = 240 after as many bytes. The parallel "
         "decoder has no such state and gains from longer segments at use, though it was trained on 512 bytes: F1 of "
         "{parallel: k = 60 at use} with 60, {parallel: k = 480 at use} with 480, {parallel: k = 4096 at use} with "
-        "4096. Trained on 64 bytes it does as well or better, {parallel: k = 64 in training}, and on 2048 it learns more "
-        "slowly, {parallel: k = 2048 in training}; one seed each.",
+        "4096. Trained on 64 bytes it does as well or better, {parallel: k = 64 in training}, and on 2048 it learns "
+        "more slowly, {parallel: k = 2048 in training}; one seed each.",
         "bottleneck.png",
     ),
     "carry": Question(
