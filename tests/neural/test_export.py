@@ -18,7 +18,7 @@ from bytespan.package import Provenance, read_package, write_package
 from bytespan.runtime.generate import OnnxGenerator
 from bytespan.spans import Document
 from bytespan.vocabulary import Vocabulary
-from networks import GENERATORS, LABELS, random_generator
+from networks import GENERATORS, LABELS, products_overflow, random_generator
 
 WITHIN = {"fp32": 1e-5, "fp16": 5e-3, "int8": 5e-2}
 
@@ -40,6 +40,8 @@ def exported(model: Generator, path: Path, precision: str) -> OnnxGenerator:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("config", GENERATORS)
 def test_exported_model_computes_what_torch_does(config: ModelConfig, precision: str, tmp_path: Path) -> None:
+    if precision == "int8" and products_overflow():
+        pytest.skip("without VNNI, ONNX Runtime's products of 8 bits overflow where weights are as large as here")
     model = uniform_generator(config)
     onnx = exported(model, tmp_path / "model", precision)
     lengths = np.array([15, 3, 1, 9, 15])
