@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,16 +13,6 @@ from bytespan.neural.parallel import Parallel
 from bytespan.vocabulary import Vocabulary
 
 STRENGTH = 4.0
-
-
-def products_overflow() -> bool:
-    """Whether ONNX Runtime's products of 8 bits overflow where weights are as large as here: x86 without VNNI."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
-    return "avx2" in flags and not {"avx512_vnni", "avx_vnni"} & set(flags)
-
 
 LABELS = {"tokens": ("NOUN", "VERB"), "entities": ("PER",)}
 CONFIG = ModelConfig(
