@@ -18,11 +18,11 @@ from bytespan.adaptation import (
     settings_for,
 )
 from bytespan.corpora.writing import write_documents
-from bytespan.errors import ConfigError, ModelError
+from bytespan.errors import ConfigError, CorpusError, ModelError
 from bytespan.languages import count_profiles, language_of, profiles_of
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
-from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample
+from bytespan.neural.rehearsal import ADDED_BYTES, Rehearsal, pack_sample, read_sample
 from bytespan.neural.scoring import predict
 from bytespan.package import Package, Provenance, read_package
 from bytespan.spans import Document, Span
@@ -132,6 +132,21 @@ def test_an_adapted_package_is_made_like_the_old_one(adapted: Adapted, carrying:
     assert (new.provenance.precision, new.weights) == ("int8", None)
     assert read_sample(new) == read_sample(old)
     assert new.config == old.config
+
+
+def test_an_adapted_package_carries_some_of_the_new_text_too_if_asked(
+    adapted: Adapted, carrying: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "long.txt").write_text(2000 * "Ana ate ramen.\n", encoding="utf-8")
+    samples = [str(adapted.train), str(tmp_path / "long.txt")]
+    adaptation = prepare_adaptation(carrying, [str(adapted.train)], samples=samples)
+    export_adapted(adaptation, tmp_path / "new", name="new", files=[])
+    known = [*read_sample(read_package(carrying)), *(meal.data for meal in MEALS)]
+    texts = read_sample(read_package(tmp_path / "new"))
+    assert texts[: len(known)] == known
+    assert ADDED_BYTES - len("Ana ate ramen.") < sum(map(len, texts[len(known) :])) <= ADDED_BYTES
+    with pytest.raises(CorpusError, match=r"absent\.conll"):
+        prepare_adaptation(carrying, [str(adapted.train)], samples=["absent.conll"])
 
 
 def test_the_card_names_origin_licence_and_new_data(adapted: Adapted) -> None:

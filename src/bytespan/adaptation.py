@@ -23,7 +23,7 @@ from bytespan.languages import with_profile
 from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel, begin_faintly
-from bytespan.neural.rehearsal import Rehearsal, read_sample
+from bytespan.neural.rehearsal import ADDED_BYTES, Rehearsal, pack_sample, read_sample, sample_files
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
 from bytespan.neural.unit_batches import UnitSampler
@@ -77,6 +77,8 @@ class Adaptation:
     """Old text that the training is held to."""
     asked: tuple[bytes, ...]
     """Old text that it never sees, on which old and adapted model are compared."""
+    sample: bytes | None
+    """Text that the adapted package will carry, packed."""
 
     @property
     def new_labels(self) -> dict[str, tuple[str, ...]]:
@@ -103,8 +105,12 @@ class Change:
     after: float
 
 
-def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Sequence[str] = ()) -> Adaptation:
+def prepare_adaptation(
+    model: Path, train_files: Sequence[str], dev_files: Sequence[str] = (), samples: Sequence[str] = ()
+) -> Adaptation:
     """Read the model and the documents, and plan the training.
+
+    Of `samples` some text will be carried besides the old text, so that a further adaptation keeps it in mind, too.
 
     Raises ModelError for a model that cannot be trained on, CorpusError for a file that cannot be read, ConfigError
     where there is nothing to learn from.
@@ -114,6 +120,7 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
         raise ModelError(f"{model}: a generator, and only a parallel decoder can be adapted: train on from it with "
                          "bytespan train --init")  # fmt: skip
     corpora, dev = _read_corpora(train_files, dev_files)
+    added = sample_files(samples, ADDED_BYTES)
     settings = settings_for(sum(len(document.data) for corpus in corpora for document in corpus))
     members = tuple(member for corpus in corpora for member in annotate([*corpus, *_swapped(corpus, settings.seed)]))
     shape = package.config
@@ -131,7 +138,8 @@ def prepare_adaptation(model: Path, train_files: Sequence[str], dev_files: Seque
     begin_faintly(state.model, known=old.model, by=FAINTNESS)
     texts = _old_texts(package)
     rehearsed = tuple(text for i, text in enumerate(texts) if i % ASKED)
-    return Adaptation(package, old.model, state, settings, members, dev, rehearsed, tuple(texts[::ASKED]))
+    sample = pack_sample([*texts, *added]) if added else package.files.get(SAMPLE)
+    return Adaptation(package, old.model, state, settings, members, dev, rehearsed, tuple(texts[::ASKED]), sample)
 
 
 def _old_texts(package: Package) -> list[bytes]:
@@ -190,7 +198,6 @@ def export_adapted(
     )
     model = adaptation.state.model
     card = describe_model(model.config, model.vocabulary.labels, provenance) + _history(adaptation, files)
-    sample = package.files.get(SAMPLE)
     with_weights = package.weights is not None
     export_package(
         model,
@@ -198,7 +205,7 @@ def export_adapted(
         provenance=provenance,
         precision=before.precision,
         with_weights=with_weights,
-        sample=sample,
+        sample=adaptation.sample,
         card=card,
     )
 

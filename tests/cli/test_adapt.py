@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bytespan.neural.rehearsal import read_sample
 from bytespan.package import read_package
+from bytespan.tagger import PACKAGED_MODEL
 from cli.conftest import Run
 
 MEALS = "".join(f"{who} O\nate O\n{dish} B-DISH\n. O\n\n" for who in ("Ana", "Bo", "Chi") for dish in ("pho", "ramen"))
@@ -22,7 +24,7 @@ def test_adapting_shows_scores_before_and_after_and_writes_a_model_that_tags(
     run: Run, tiny_parallel_package: Path, meals: str, tmp_path: Path
 ) -> None:
     (tmp_path / "old.conll").write_text(KNOWN, encoding="utf-8")
-    options = ("--keep", "old.conll", "--language", "en", "--threads", 1)
+    options = ("--keep", "old.conll", "--language", "en", "--sample", meals, "--threads", 1)
     ended = run("adapt", tiny_parallel_package, "--train", meals, *options, "--output", "new.zip")
     assert ended.returncode == 0, ended.stderr
     title, head, *rows = (line.split() for line in ended.stdout.splitlines())
@@ -38,6 +40,9 @@ def test_adapting_shows_scores_before_and_after_and_writes_a_model_that_tags(
     package = read_package(tmp_path / "new.zip")
     assert (package.provenance.name, package.provenance.languages) == ("new", ("en",))
     assert package.weights is not None  # as the old one
+    known, texts = read_sample(read_package(PACKAGED_MODEL)), read_sample(package)  # the old one carries none
+    assert texts[: len(known)] == known
+    assert b"\n".join(texts[len(known) :]).startswith(b"Ana ate pho .\nAna ate ramen .")
     assert run("tag", "--model", "new.zip", stdin="Ana ate pho.").returncode == 0
 
 

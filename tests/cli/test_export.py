@@ -11,23 +11,31 @@ from cli.conftest import Run
 from networks import unfit_for_int8
 
 if TYPE_CHECKING:
+    from bytespan.neural.decoders import Model
+    from bytespan.neural.generate import Generator
     from bytespan.neural.parallel import Parallel
 
 
 @pytest.fixture
 def runs(tiny_parallel: "Parallel", tiny_documents: list[Document], tmp_path: Path) -> Path:
     """The run directories `good` and `bad`, whose model 8 bits ruin, and a gold file."""
-    from bytespan.config import TrainConfig
     from bytespan.corpora.writing import write_documents
-    from bytespan.neural.checkpoint import new_state, save_checkpoint
 
-    for name, model in (("good", tiny_parallel), ("bad", unfit_for_int8(tiny_parallel))):
-        state = new_state(model.config, model.vocabulary, TrainConfig())
-        state.model.load_state_dict(model.state_dict())
-        save_checkpoint(tmp_path / name / "best", state, TrainConfig(), resumable=False)
+    save_best(tiny_parallel, tmp_path / "good")
+    save_best(unfit_for_int8(tiny_parallel), tmp_path / "bad")
     with (tmp_path / "gold.jsonl").open("wb") as stream:
         write_documents(tiny_documents, stream, format="jsonl")
     return tmp_path
+
+
+def save_best(model: "Model", run: Path) -> None:
+    """A run directory whose best checkpoint is the model."""
+    from bytespan.config import TrainConfig
+    from bytespan.neural.checkpoint import new_state, save_checkpoint
+
+    state = new_state(model.config, model.vocabulary, TrainConfig())
+    state.model.load_state_dict(model.state_dict())
+    save_checkpoint(run / "best", state, TrainConfig(), resumable=False)
 
 
 def test_what_rounding_costs_is_shown_for_each_file_and_task(run: Run, runs: Path) -> None:
@@ -86,12 +94,14 @@ def test_a_package_carries_text_of_the_files_that_are_named(run: Run, runs: Path
     line = "Ana lebt in Bonn und mag es. "
     for name in ("one.txt", "two.txt"):
         (runs / name).write_text(f"{name}: {line * 5}\n" * 1000, encoding="utf-8")
+    (runs / "columns.conll").write_text("Ana B-PER\nlebt O\nin O\nBonn B-LOC\n. O\n", encoding="utf-8")
     call = ("export", "good", "out", "--dev", "gold.jsonl", "--sample", "gold.jsonl")
-    exported = run(*call, "--sample", "one.txt", "--sample", "two.txt")
+    exported = run(*call, "--sample", "one.txt", "--sample", "two.txt", "--sample", "columns.conll")
     assert (exported.returncode, exported.stderr) == (0, "")
     texts = read_sample(read_package(runs / "out"))
     counts = [sum(text.count(name) for text in texts) for name in (b"one.txt", b"two.txt")]
-    share = SAMPLE_BYTES // 3
+    assert texts[-1] == b"Ana lebt in Bonn ."
+    share = SAMPLE_BYTES // 4
     row = len(line) * 5 + len("one.txt: ")
     assert abs(counts[0] * row - share) <= row  # the last line may be cut
     assert abs(counts[0] - counts[1]) <= 1
@@ -103,6 +113,14 @@ def test_a_package_carries_text_of_the_files_that_are_named(run: Run, runs: Path
     assert missing.returncode == 1
     assert "missing.conll" in missing.stderr
     assert not (runs / "other").exists()
+
+
+def test_a_generator_carries_no_text(run: Run, runs: Path, tiny_generator: "Generator") -> None:
+    save_best(tiny_generator, runs / "generator")
+    ended = run("export", "generator", "out", "--precision", "fp32", "--sample", "gold.jsonl")
+    assert ended.returncode == 1
+    assert "only a parallel decoder can be adapted: leave it out" in ended.stderr
+    assert not (runs / "out").exists()
 
 
 def test_models_that_tag_together_are_one_package(run: Run, runs: Path) -> None:

@@ -63,6 +63,16 @@ def adapt(
         list[str] | None,
         typer.Option("--language", metavar="CODE", help="ISO 639 code of a new language; may be given several times."),
     ] = None,
+    samples: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sample",
+            metavar="FILE",
+            help="Training file of which some text goes along, 20 kB of each, besides what MODEL carries, so that it "
+            "is kept in mind when OUT is adapted in its turn; may be given several times. Whoever has the model can "
+            "read it.",
+        ),
+    ] = None,
     threads: Threads = None,
     debug: Debug = False,
 ) -> None:
@@ -75,6 +85,9 @@ def adapt(
     Needs the extra: pip install 'bytespan[train]'.
 
     Example: bytespan adapt --train hausa.conll --language ha --output hausa
+
+    Example: bytespan adapt --train ha.conll --sample ha.conll --output first && bytespan adapt first --train ig.conll
+    --output second
     """
     import_extra("torch", extra="train", purpose="bytespan adapt")
     import_extra("onnx", extra="train", purpose="bytespan adapt")
@@ -87,7 +100,7 @@ def adapt(
         refuse_foreign(output)
     runs.prepare(device="cpu", threads=threads)
     model = PACKAGED_MODEL if model is None else model
-    adaptation = adapting.prepare_adaptation(model, train_files, dev_files or ())
+    adaptation = adapting.prepare_adaptation(model, train_files, dev_files or (), samples or ())
     with StepProgress(adaptation.settings.steps) as progress:
         for record in adapting.adapt(adaptation):
             progress.show(record)

@@ -103,7 +103,7 @@ def export(
     from bytespan.cli.prices import measure_on_development, show_prices
     from bytespan.neural.checkpoint import load_best
     from bytespan.neural.export import export_package
-    from bytespan.neural.rehearsal import sample_files
+    from bytespan.neural.rehearsal import SAMPLE_BYTES, pack_sample, sample_files
     from bytespan.package import Provenance
     from bytespan.price import refuse_dear
 
@@ -119,7 +119,7 @@ def export(
     )
     if samples and trained.config.decoder != "parallel":
         raise ConfigError("--sample is for an adaptation, and only a parallel decoder can be adapted: leave it out")
-    sample = sample_files(samples) if samples else None
+    sample = pack_sample(sample_files(samples, SAMPLE_BYTES // len(samples))) if samples else None
     if precision != "fp32":
         prices = measure_on_development(
             trained, checkpoint, dev_files, others=together, precision=precision, threads=threads

@@ -40,6 +40,9 @@ SAMPLE_BYTES = 200_000
 """Of text that a package is to carry; packed, a third of that. With an eighth of it two to three times as much is
 forgotten (recipes/LOG.md)."""
 
+ADDED_BYTES = 20_000
+"""Of a file that an adaptation adds to them: about what the other languages' are of `SAMPLE_BYTES`."""
+
 
 class Rehearsal:
     """Text with what a model says of it."""
@@ -115,13 +118,12 @@ def pack_sample(texts: Iterable[bytes]) -> bytes:
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
 
 
-def sample_files(files: Sequence[str | Path]) -> bytes:
-    """A packed sample of about SAMPLE_BYTES, from the beginnings of the files in equal shares.
+def sample_files(files: Sequence[str | Path], size: int) -> list[bytes]:
+    """About `size` bytes of text of each file, from its beginning.
 
     Raises CorpusError for a file that cannot be read or holds no document.
     """
-    share = SAMPLE_BYTES // len(files)
-    return pack_sample(text for file in files for text in draw_sample(read_documents(file, annotated=False), share))
+    return [text for file in files for text in draw_sample(read_documents(file), size)]
 
 
 def draw_sample(documents: Iterable[Document], size: int) -> list[bytes]:
