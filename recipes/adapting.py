@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cutting import write_first_sentences
-from experiments import AFRICAN_SAMPLE, experiment_named, recipe_of
+from experiments import experiment_named, recipe_of
 from package import write_run_package
 from peers import cpu_seconds
 from scoring import read_json, score_file, write_json
@@ -31,7 +31,7 @@ from tables import table
 from bytespan.config import CorpusConfig, Recipe, override
 from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import score_annotated
-from bytespan.package import ONNX, read_package
+from bytespan.package import ONNX, SAMPLE_BYTES, read_package
 from bytespan.tagger import PACKAGED_MODEL, load
 
 TITLE = "6. A new language"
@@ -165,9 +165,7 @@ def train_related(row: Row, places: Places) -> None:
     for record in runs.run_training(recipe, run, data=places.data, initial=places.model):
         if record.dev is not None:
             print(f"{run}: step {record.step}, dev {record.dev.mean:.2f}", file=sys.stderr, flush=True)
-    write_run_package(
-        [run], package, recipe, scores=[], precision="int8", data=places.data, sample_bytes=AFRICAN_SAMPLE
-    )
+    write_run_package([run], package, recipe, scores=[], precision="int8", data=places.data, sample_bytes=SAMPLE_BYTES)
 
 
 def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any]:

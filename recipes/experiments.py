@@ -27,6 +27,7 @@ from package import measure_runs, parameters_of, size_on_disk, write_run_package
 from scoring import gold_files, read_json, score_file, write_json
 
 from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
+from bytespan.package import SAMPLE_BYTES
 
 RECIPES = Path(__file__).parent
 ROOT = RECIPES.parent
@@ -89,9 +90,6 @@ SEEDS = tuple(f"conll-parallel-seed{i}" for i in (1, 2, 3))
 JOINED = ("conll-parallel-first", *SEEDS[1:])
 """Of the four trainings on all CoNLL languages the three that tag best together, on development text."""
 
-AFRICAN_SAMPLE = 200_000
-"""Bytes of text that models of African languages carry, whose names take more than words to keep in mind."""
-
 EXPERIMENTS = (
     Experiment(
         "conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", precision="int8", joins=JOINED
@@ -120,7 +118,7 @@ EXPERIMENTS = (
         "african",
         package="recipes/weights/african",
         precision="int8",
-        sample_bytes=AFRICAN_SAMPLE,
+        sample_bytes=SAMPLE_BYTES,  # names take more text than words to keep in mind
         initial=ROOT / "src/bytespan/models/base",
     ),
     Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", earlier=(1.064, 16400, 22287360)),

@@ -22,9 +22,9 @@ from bytespan.errors import ConfigError, CorpusError, ModelError
 from bytespan.languages import count_profiles, language_of, profiles_of
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
-from bytespan.neural.rehearsal import ADDED_BYTES, Rehearsal, pack_sample, read_sample
+from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample
 from bytespan.neural.scoring import predict
-from bytespan.package import Package, Provenance, read_package
+from bytespan.package import ADDED_BYTES, Package, Provenance, read_package
 from bytespan.spans import Document, Span
 from bytespan.tagger import load
 from bytespan.units import cut_units

@@ -23,11 +23,11 @@ from bytespan.languages import with_profile
 from bytespan.neural.checkpoint import TrainingState, initialize_from, new_state
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel, begin_faintly
-from bytespan.neural.rehearsal import ADDED_BYTES, Rehearsal, pack_sample, read_sample, sample_files
+from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample, sample_files
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
 from bytespan.neural.unit_batches import UnitSampler
-from bytespan.package import SAMPLE, Package, describe_model, read_package
+from bytespan.package import ADDED_BYTES, SAMPLE, Package, describe_model, read_package
 from bytespan.spans import Document
 from bytespan.tagger import PACKAGED_MODEL, Tagger, load
 from bytespan.units import cut_units

@@ -25,6 +25,11 @@ FORMAT_VERSION = 1
 CONFIG, LABELS, WEIGHTS, ONNX, CARD = "config.json", "labels.json", "weights.safetensors", "model.onnx", "card.md"
 TUNING, SAMPLE, LANGUAGES = "tuning.json", "sample.jsonl.gz", "languages.gz"
 REQUIRED = (LABELS, ONNX, CARD)
+SAMPLE_BYTES = 200_000
+"""Of text that a package is to carry; packed, a third of that. With an eighth of it two to three times as much is
+forgotten (recipes/LOG.md)."""
+ADDED_BYTES = 20_000
+"""Of a file that an adaptation adds to them: about what each of ten languages has of `SAMPLE_BYTES`."""
 MAX_CONFIG_BYTES = 1 << 20
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _DAMAGED_ZIP = (RuntimeError, ValueError, EOFError, zlib.error, struct.error)  # what zipfile raises besides BadZipFile

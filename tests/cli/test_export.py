@@ -88,8 +88,8 @@ def test_exact_weights_cost_nothing_and_a_named_file_must_be_there(run: Run, run
 
 
 def test_a_package_carries_text_of_the_files_that_are_named(run: Run, runs: Path) -> None:
-    from bytespan.neural.rehearsal import SAMPLE_BYTES, read_sample
-    from bytespan.package import read_package
+    from bytespan.neural.rehearsal import read_sample
+    from bytespan.package import SAMPLE_BYTES, read_package
 
     line = "Ana lebt in Bonn und mag es. "
     for name in ("one.txt", "two.txt"):

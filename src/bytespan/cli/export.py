@@ -103,8 +103,8 @@ def export(
     from bytespan.cli.prices import measure_on_development, show_prices
     from bytespan.neural.checkpoint import load_best
     from bytespan.neural.export import export_package
-    from bytespan.neural.rehearsal import SAMPLE_BYTES, pack_sample, sample_files
-    from bytespan.package import Provenance
+    from bytespan.neural.rehearsal import pack_sample, sample_files
+    from bytespan.package import SAMPLE_BYTES, Provenance
     from bytespan.price import refuse_dear
 
     chosen = None if card is None else _read_card(card)

@@ -36,13 +36,6 @@ BATCH = 4
 SEGMENT_BYTES = 512
 """Most bytes in a segment."""
 
-SAMPLE_BYTES = 200_000
-"""Of text that a package is to carry; packed, a third of that. With an eighth of it two to three times as much is
-forgotten (recipes/LOG.md)."""
-
-ADDED_BYTES = 20_000
-"""Of a file that an adaptation adds to them: about what the other languages' are of `SAMPLE_BYTES`."""
-
 
 class Rehearsal:
     """Text with what a model says of it."""
