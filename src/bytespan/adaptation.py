@@ -127,7 +127,7 @@ def prepare_adaptation(
     old = new_state(shape, Vocabulary(shape.segment_length, package.labels), settings)
     if shape.languages:
         shape = replace(shape, languages=(*shape.languages, ""))
-    state = new_state(shape, Vocabulary(shape.segment_length, labels_of(members, package.labels)), settings)
+    state = new_state(shape, Vocabulary(shape.segment_length, _with_labels_of(members, package.labels)), settings)
     for each in (old, state):
         initialize_from(each, model)
     assert isinstance(old.model, Parallel)
@@ -275,11 +275,9 @@ def _swapped(documents: Sequence[Document], seed: int) -> list[Document]:
     return swap_mentions(documents, copies=COPIES, fraction=SWAPPED, seed=seed)
 
 
-def labels_of(
-    members: Sequence[Annotated], known: Mapping[str, tuple[str, ...]] | None = None
-) -> dict[str, tuple[str, ...]]:
-    """The label sets of the documents, behind those that are known, which keep their places."""
-    labels = dict(known or {})
+def _with_labels_of(members: Sequence[Annotated], known: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The label sets with those of the documents behind them, so that known ones keep their places."""
+    labels = dict(known)
     for member in members:
         for task, found in member.labels.items():
             labels[task] = (*labels.get(task, ()), *sorted(found - set(labels.get(task, ()))))
