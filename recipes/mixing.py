@@ -279,29 +279,38 @@ def _answer(figures: Figures, settings: Mapping[str, Setting]) -> str:
     for name, kind in TABLES:
         if name not in settings:
             continue
-        one, right, either = (_means(figures, name, settings[name], kind, system) for system in SYSTEMS)
-        figure = "accuracy" if settings[name].task == TOKENS else "F1"
-        unmixed, same, another = one
+        setting = settings[name]
+        figure = "accuracy" if setting.task == TOKENS else "F1"
+        unmixed, same, another = _means(figures, name, setting, kind, SYSTEMS[0], setting.languages)
         if unmixed is not None and same is not None and another is not None:
             cost = f"{another - unmixed:+.1f} {figure} with {kind} of another language against"
             costs.append(f"{name} {cost} {same - unmixed:+.1f} with those of the same")
-        alone = difference(right[2], right[0]), difference(either[2], right[0])
-        if alone[0] is not None:
+        known = [
+            code
+            for code in setting.languages
+            if lookup(figures, name, setting, system=SYSTEMS[1], kind=kind, language=code, mixed=MIXED[2]) is not None
+        ]
+        one, right, either = (_means(figures, name, setting, kind, system, known) for system in SYSTEMS)
+        alone = difference(right[2], right[0]), difference(either[2], right[0]), difference(one[2], one[0])
+        if alone[0] is not None and alone[2] is not None:
             told = f"{alone[0]:+.1f} {figure} with {kind} of another language"
             either_too = f", {alone[1]:+.1f} with either model" if kind == CLAUSES and alone[1] is not None else ""
-            others.append(f"{name} {told}{either_too}")
+            where = "" if len(known) == len(setting.languages) else f" in {', '.join(known)}"
+            others.append(f"{name}{where} {told}{either_too} (the one model there {alone[2]:+.1f})")
     compared = "Models of one language have not been measured yet."
     if others:
         compared = f"Models of one language, the right one for each clause, change by: {'; '.join(others)}."
     return f"**Mixing changes one model for all by: {'; '.join(costs)}. {compared}**"
 
 
-def _means(figures: Figures, name: str, setting: Setting, kind: str, system: str) -> list[float | None]:
-    """Over the languages: unmixed, and mixed with the same and with another language."""
+def _means(
+    figures: Figures, name: str, setting: Setting, kind: str, system: str, languages: Sequence[str]
+) -> list[float | None]:
+    """Over these languages: unmixed, and mixed with the same and with another language."""
     return [
         average(
             lookup(figures, name, setting, system=system, kind=kind, language=language, mixed=mixed)
-            for language in setting.languages
+            for language in languages
         )
         for mixed in MIXED
     ]

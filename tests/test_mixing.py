@@ -119,8 +119,11 @@ def test_mixing_is_measured_once_told_of_and_drawn(
     before = mixing.answer(arguments, **places)
     assert "left out" in capsys.readouterr().err
     assert "Models of one language have not been measured yet." in before
-    arguments.package = [("only-de", tiny_parallel_package), ("only-ru", tiny_parallel_package)]
+    arguments.package = [("only-de", tiny_parallel_package)]
+    assert "entities in de " in mixing.answer(arguments, **places)  # compared where there is something to compare
+    arguments.package.append(("only-ru", tiny_parallel_package))
     section = mixing.answer(arguments, **places)
+    assert "entities in de" not in section
     told = capsys.readouterr().err
     assert "only-de on ru, clauses of de" in told
     assert "both" not in told  # what was measured before is not measured again
