@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bytespan.inspection.sample import ALL_BYTES, PASSAGE_BYTES, choose_passages, cut_passages
-from bytespan.spans import Document
+from bytespan.spans import Document, Span
 from strategies import documents
 
 
@@ -13,11 +13,17 @@ from strategies import documents
 def test_passages_are_the_document_in_order_with_all_its_spans(document: Document, size: int) -> None:
     passages = list(cut_passages(document, size=size))
     assert b"".join(passage.data for passage in passages) == document.data
-    offset, found = 0, []
+    offset, found = 0, {task: [] for task in document.spans}
     for passage in passages:
-        found += [span.shifted(by=offset) for span in passage.spans.get("tokens", ())]
+        for task, spans in passage.spans.items():
+            found[task] += [span.shifted(by=offset) for span in spans]
         offset += len(passage.data)
-    assert found == list(document.spans.get("tokens", ()))
+    assert found == {task: list(spans) for task, spans in document.spans.items()}
+
+
+def test_a_cut_that_one_task_moves_does_not_go_through_a_span_of_another() -> None:
+    spans = {"tokens": [Span(1, 3, "NOUN")], "entities": [Span(0, 2, "PER")]}
+    assert [passage.data for passage in cut_passages(Document(b"000111", spans), size=1)] == [b"000", b"1", b"1", b"1"]
 
 
 def test_passages_are_cut_behind_spaces_and_within_no_character() -> None:

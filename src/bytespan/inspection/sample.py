@@ -95,10 +95,14 @@ def _place_to_cut(document: Document, first: int, size: int, edges: Ints) -> int
         max(data.rfind(b" ", first + size // 2, first + size), data.rfind(b"\n", first + size // 2, first + size)) + 1
     )
     last = last or max(whole, int(edges[np.searchsorted(edges, first, side="right")]))
-    for spans in document.spans.values():
-        crossed = next((span for span in spans if span.start < last < span.end), None)
-        if crossed is not None:
-            last = crossed.start if crossed.start > first else crossed.end
+    spans = [span for spans in document.spans.values() for span in spans]
+    before = last
+    while crossed := [span.start for span in spans if span.start < before < span.end]:
+        before = min(crossed)
+    if before > first:
+        return before
+    while crossed := [span.end for span in spans if span.start < last < span.end]:
+        last = max(crossed)
     return last
 
 
