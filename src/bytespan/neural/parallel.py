@@ -90,7 +90,7 @@ class Parallel(nn.Module):
     ) -> Tensor:
         """Scores (T, B, V). The first arguments are those of `units.UnitBatch`.
 
-        shown: (T, B, HASHES) which hashes byte dropout leaves to be seen, all if None.
+        shown: (T, B, HASHES) what byte dropout leaves of each hash (`unit_batches.TaggedBatch`); all of them if None.
         """
         drop = _identity if dropout is None else dropout.locked
         hashed = self.table(rows)  # (T, B, HASHES, table_width)

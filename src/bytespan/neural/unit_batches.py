@@ -22,6 +22,7 @@ it meets, gigabytes in the end, and makes it anew where it forgets."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ class TaggedBatch:
 
     units: UnitBatch
     """What the model reads, byte dropout applied."""
-    shown: Bools
-    """(T, B, HASHES) which hashes byte dropout leaves to be seen."""
+    shown: Floats
+    """(T, B, HASHES) what byte dropout leaves of each hash: 0, or so much more than 1 that the batch's mean is 1, as in
+    use, where every hash is seen (inverted dropout)."""
     gold: dict[str, Ints]
     """Task -> (T, B) gold tags, IGNORED where the task is not annotated."""
     free: Bools | None
@@ -184,8 +186,9 @@ class UnitSampler:
             return units
         return salted(units, np.array([source.salt], np.uint32))
 
-    def _drop_bytes(self, batch: UnitBatch, parts: Sequence[Units], rng: np.random.Generator) -> Bools:
-        """Replace bytes of the batch by DROP, and return which hashes hold no dropped byte and may be shown."""
+    def _drop_bytes(self, batch: UnitBatch, parts: Sequence[Units], rng: np.random.Generator) -> Floats:
+        """Replace bytes of the batch by DROP, and return how much is seen of each hash: those that hold no dropped byte
+        and are not dropped themselves, in proportion to how few these are."""
         shape = batch.symbols.shape
         dropped = rng.random(shape, np.float32) < self.train.byte_dropout
         dropped |= (rng.random(shape[:2], np.float32) < self.train.unit_dropout)[..., None]
@@ -204,7 +207,8 @@ class UnitSampler:
             shown[inside][:, WHOLE + len(PREFIXES) :] = (left[:, None] >= ends) | (last[inside] == 0)[:, None]
         if self.train.hash_dropout:
             shown &= rng.random(shown.shape, np.float32) >= self.train.hash_dropout
-        return shown
+        share = max(float(shown[batch.words >= 0].mean()), 1 / HASHES)  # not beyond one hash of a unit
+        return shown / np.float32(share)
 
 
 def _collate_lessons(segments: Sequence[tuple[Lessons, int, int]], shape: tuple[int, ...]) -> dict[str, TaughtTags]:
