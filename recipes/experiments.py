@@ -106,6 +106,7 @@ EXPERIMENTS = (
         package="src/bytespan/models/base",
         precision="int8",
         sample_bytes=99_000,
+        earlier=(2.999, 55_000, 420_000_000),
     ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
     *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),

@@ -208,7 +208,7 @@ class UnitSampler:
         if self.train.hash_dropout:
             shown &= rng.random(shown.shape, np.float32) >= self.train.hash_dropout
         share = max(float(shown[batch.words >= 0].mean()), 1 / HASHES)  # not beyond one hash of a unit
-        return shown / np.float32(share)
+        return shown.astype(np.float32) / np.float32(share)
 
 
 def _collate_lessons(segments: Sequence[tuple[Lessons, int, int]], shape: tuple[int, ...]) -> dict[str, TaughtTags]:
