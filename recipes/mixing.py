@@ -231,8 +231,8 @@ thread alone. *Names*: every name is replaced by one of the same label from anot
 from its own. *Unmixed*: the clauses in their own order. *Another language* is the mean over all others, and what it has
 less than the same language is the cost *by language alone*. Of models of one language, the *right one* is that of the
 language that is scored, as if somebody had told which clause is in which language; *either* is the mean of the two of a
-mixture, as if one had to be chosen for a line. Every mixture was made once, from a fixed seed. The model of German alone is
-from before hashes that byte dropout hides were made up for ([LOG](../recipes/LOG.md)), the others are put right."""
+mixture, as if one had to be chosen for a line. Every mixture was made once, from a fixed seed. The model of German
+alone is from before hashes that byte dropout hides were made up for ([LOG](../recipes/LOG.md)), the others not."""
 
 TABLES = {
     ("entities", CLAUSES): "Entities, clauses in turn: F1 on the first {} clauses of each CoNLL test file.",
