@@ -58,6 +58,8 @@ class Experiment:
     precision: str = "fp16"
     sample_bytes: int = 0
     """How much text of its training files the package carries, which an adaptation keeps in mind."""
+    is_tuned: bool = False
+    """Whether the package gives spans from the threshold on that has the best F1 on the recipe's development files."""
     scores: str | None = None
     """Name of the experiment whose package is scored here, with `options`, instead of a training."""
     options: tuple[str, ...] = ()
@@ -92,7 +94,12 @@ JOINED = ("conll-parallel-first", *SEEDS[1:])
 
 EXPERIMENTS = (
     Experiment(
-        "conll-parallel", "conll-parallel", package="recipes/weights/conll-parallel", precision="int8", joins=JOINED
+        "conll-parallel",
+        "conll-parallel",
+        package="recipes/weights/conll-parallel",
+        precision="int8",
+        is_tuned=True,
+        joins=JOINED,
     ),
     Experiment(JOINED[0], "conll-parallel", steps=24000, precision="int8"),
     *(Experiment(name, "conll-parallel", seed=i, precision="int8") for i, name in enumerate(SEEDS, start=1)),
@@ -197,7 +204,7 @@ def cut_corpora(recipe: Recipe, sentences: int, *, data: Path, output: Path) -> 
 
 
 def publish(experiment: Experiment, places: Places) -> None:
-    """Write the package of the run's best checkpoint, its card with the scores that are in the result file.
+    """Write the package of the run's best checkpoint, tuned if so wanted, its card with the scores of the result file.
 
     Without the run, the package that is there stays as it is.
     """
@@ -215,6 +222,19 @@ def publish(experiment: Experiment, places: Places) -> None:
         data=places.data,
         sample_bytes=experiment.sample_bytes,
     )
+    if experiment.is_tuned:
+        tune_package(path, experiment, places)
+
+
+def tune_package(path: Path, experiment: Experiment, places: Places) -> None:
+    """`bytespan tune` on the recipe's development files; the picture goes to the run."""
+    files = [places.data / name for corpus in recipe_of(experiment).corpora for name in corpus.dev]
+    options = [
+        "--plot",
+        places.runs / f"{experiment.name}-tuning.png",
+        *(part for file in files for part in ("--dev", file)),
+    ]
+    subprocess.run([sys.executable, "-m", "bytespan", "tune", str(path), *map(str, options)], check=True)
 
 
 def runs_of(experiment: Experiment, places: Places) -> list[Path]:

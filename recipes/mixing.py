@@ -101,7 +101,7 @@ def measure(
             if package not in places:
                 continue
             model = digest_of(places[package])
-            tagger = load(places[package], threads=threads)
+            tagger = load(places[package], threads=threads, tuned=False)
             for row in (row for row in rows if not _is_known(row, model, results)):
                 entry = (
                     asdict(row) | {"model": model} | asdict(score(tagger, mixtures_of(row, texts, setting), setting))

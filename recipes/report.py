@@ -106,7 +106,8 @@ def conll(results: Results) -> list[str]:
         "",
         "F1 on the test files. All systems had the training data alone: no other text and no pretrained vectors. What "
         f"is not trained here is quoted from its paper. bytespan's one model is an ensemble of {len(JOINED)} networks, "
-        "trainings of the same design with other random numbers, whose scores are averaged; one "
+        "trainings of the same design with other random numbers, whose scores are averaged, and gives spans from the "
+        "threshold on that is best on the development files (`bytespan tune`); one "
         "network is the mean of the three, and one a language is one such network each.",
         "",
         *table(("F1", *CONLL, "mean"), [(name, *values, average(values)) for name, values in rows.items()]),

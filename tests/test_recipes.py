@@ -13,6 +13,7 @@ from bytespan.config import read_recipe
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import CorpusError
+from bytespan.package import read_package
 from bytespan.spans import Document
 from networks import unfit_for_int8
 from programs import program_of
@@ -150,7 +151,7 @@ def test_peers_are_told_apart_by_name_and_given_a_budget() -> None:
 @pytest.mark.skipif(not (SHARED / "score").is_dir(), reason=f"the scorer is not in {SHARED}")
 @pytest.mark.slow
 def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And two trainings that tag together."""
+    """And two trainings that tag together, with the threshold of the best F1."""
     experiments = program("experiments")
     folder = tmp_path / "data" / "ner" / "conll" / "en"
     folder.mkdir(parents=True)
@@ -177,12 +178,14 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path, monkeypatc
     assert "| ner/conll/en/test.conll F1 | 1.0000 |" in card
     assert "## Research only" in card
     monkeypatch.setattr(experiments, "EXPERIMENTS", (experiment,))
-    both = replace(experiment, name="both", joins=("tiny", "tiny"))
+    both = replace(experiment, name="both", joins=("tiny", "tiny"), is_tuned=True)
     experiments.run(both, places)
     joined = json.loads((tmp_path / "results" / "both.json").read_text())
     assert [score["f1"] for score in joined["scores"]] == [100.0, 100.0]
     assert (joined["training"]["steps"], joined["parameters"]["table"]) == (80, 2 * 16 * 32)
     assert "2 models together" in (tmp_path / "runs" / "both" / "model" / "card.md").read_text(encoding="utf-8")
+    assert read_package(tmp_path / "runs" / "both" / "model").tuning is not None
+    assert read_package(tmp_path / "runs" / "tiny" / "model").tuning is None
 
 
 def test_a_package_whose_precision_costs_too_much_is_not_published_unasked(
