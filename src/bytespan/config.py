@@ -135,7 +135,7 @@ class TrainConfig:
     unit_dropout: float = 0.05
     """Parallel: probability of replacing all bytes of a unit by DROP."""
     hash_dropout: float = 0.3
-    """Parallel: probability of hiding each hash of a unit."""
+    """Parallel: probability of hiding each hash of a unit; the others are scaled up for it."""
     auxiliary_weight: float = 1.0
     """Generator: weight of the loss that asks the encoder, behind each span, for the span's label."""
     words_fraction: float = 0.5
