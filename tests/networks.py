@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from bytespan.config import ModelConfig
 from bytespan.neural.generate import Generator
 from bytespan.neural.parallel import Parallel
+from bytespan.ngrams import NgramFilter
 from bytespan.vocabulary import Vocabulary
 
 STRENGTH = 4.0
@@ -25,6 +27,7 @@ SHAPES = [
     pytest.param(replace(CONFIG, layers=1), id="one layer"),
     pytest.param(replace(CONFIG, layers=3, units=5, kernels=1), id="three layers"),
     pytest.param(replace(CONFIG, bidirectional=False), id="one way"),
+    pytest.param(replace(CONFIG, known_bits=64), id="some n-grams"),
 ]
 """Parallel decoders of every shape that the graph treats in a way of its own."""
 _SHARED = ModelConfig("generator", 15, layers=3, units=20, embedding=12)
@@ -101,6 +104,8 @@ def random_parallel(config: ModelConfig, labels: Mapping[str, tuple[str, ...]], 
                 parameter.normal_(std=0.2, generator=rng)
         for table in (model.table, model.bytes, model.gaps):
             table.weight.normal_(generator=rng)
+    if config.known_bits:
+        model.meet(NgramFilter(np.full(config.known_bits // 8, 0b0110_1101, np.uint8)))
     return model
 
 

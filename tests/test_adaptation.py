@@ -17,6 +17,8 @@ from bytespan.adaptation import (
     prepare_adaptation,
     settings_for,
 )
+from bytespan.config import TrainConfig
+from bytespan.corpora.annotated import annotate
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import ConfigError, CorpusError, ModelError
 from bytespan.languages import count_profiles, language_of, profiles_of
@@ -24,6 +26,8 @@ from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample
 from bytespan.neural.scoring import predict
+from bytespan.neural.unit_batches import ngrams_met
+from bytespan.ngrams import ngrams_of
 from bytespan.package import ADDED_BYTES, Package, Provenance, read_package
 from bytespan.spans import Document, Span
 from bytespan.tagger import load
@@ -240,3 +244,23 @@ def test_a_model_of_several_languages_learns_another_one(
     assert profiles.names == ("de", "en", "")
     assert language_of(cut_units(MEALS[0].data), profiles) == ""
     assert load(tmp_path / "new")(MEALS[0]).data == MEALS[0].data
+
+
+def test_a_model_that_knows_some_ngrams_meets_those_of_the_new_text(
+    tiny_parallel: Parallel, tiny_documents: list[Document], adapted: Adapted, tmp_path: Path
+) -> None:
+    model = Parallel(replace(tiny_parallel.config, known_bits=1 << 16), tiny_parallel.vocabulary)
+    model.load_state_dict(tiny_parallel.state_dict(), strict=False)
+    before = ngrams_met(annotate(tiny_documents), model.config, TrainConfig(least_lines=1))
+    assert before is not None
+    model.meet(before)
+    sample = pack_sample([document.data for document in tiny_documents])
+    export_package(model, tmp_path / "old", provenance=Provenance("old"), with_weights=False, sample=sample)
+    adaptation = prepare_adaptation(tmp_path / "old", [str(adapted.train)])
+    next(adapt(adaptation))
+    export_adapted(adaptation, tmp_path / "new", name="new", files=())
+    after = ngrams_of(read_package(tmp_path / "new"))
+    assert after is not None
+    assert all(after.holds(cut_units(document.data).hashes).all() for document in tiny_documents)
+    assert after.holds(cut_units(b"ramen").hashes).all()
+    assert not before.holds(cut_units(b"ramen").hashes).all()

@@ -1,5 +1,6 @@
 """docs/format.md followed to the letter by a second reader, which knows nothing of bytespan's own."""
 
+import gzip
 import hashlib
 import json
 import unicodedata
@@ -36,6 +37,8 @@ class Reader:
             assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["bytes"], entry["sha256"])
         self.labels: dict[str, list[str]] = json.loads((path / "labels.json").read_text(encoding="utf-8"))
         self.k = int(self.config["model"]["segment_length"])
+        self.known_bits = self.config["model"]["known_bits"]
+        self.ngrams = gzip.decompress((path / "ngrams.gz").read_bytes()) if self.known_bits else b""
         self.session = onnxruntime.InferenceSession(str(path / "model.onnx"), providers=["CPUExecutionProvider"])
 
     floor: float | None = None
@@ -316,13 +319,19 @@ class UnitReader(Reader):
         pieces = [piece if len(piece) <= 16 else piece[:8] + piece[-8:] for piece in pieces]
         known = sorted({row[2] for row in rows})
         feeds = {
-            "rows": np.array(rows)[:, None] % self.config["model"]["table_rows"],
+            "rows": np.array([[self.row(h) for h in row] for row in rows])[:, None],
             "symbols": np.array([[*piece, *[257] * (16 - len(piece))] for piece in pieces])[:, None],
             "gaps": np.array([gap for _, _, _, gap in units[a:b]])[:, None],
             "words": np.array([known.index(row[2]) for row in rows])[:, None],
             "lengths": np.array([b - a], np.int32),
         }
         return np.asarray(self.session.run(["scores"], feeds)[0])[:, 0]
+
+    def row(self, h: int) -> int:
+        """The row of the table that a hash looks up."""
+        bit = h * (self.known_bits or 0) >> 32
+        is_known = not self.known_bits or self.ngrams[bit // 8] & 1 << bit % 8
+        return h % int(self.config["model"]["table_rows"]) if is_known else -1
 
     def spans(self, units: list[tuple[int, int, str, int]], logs: list[np.ndarray], task: str) -> Found:
         """The most likely possible tags, as spans: for each tag, the best sequence that ends with it."""
@@ -425,7 +434,7 @@ def test_second_reader_runs_every_parallel_variant(
 ) -> None:
     config = ModelConfig(
         "parallel", segment_length, layers, units=8, embedding=6, table_rows=97, table_width=4, kernels=8,
-        unit_width=12, bidirectional=both_ways,
+        unit_width=12, bidirectional=both_ways, known_bits=64 if both_ways else None,
     )  # fmt: skip
     texts = [
         "日本語 text, über 60 bytes long; 😀😀😀 and so on\n\nSTRASSE straße Strasse İstanbul istanbul".encode(),

@@ -28,6 +28,7 @@ class Arithmetic:
     config = ModelConfig(decoder="parallel", segment_length=24, table_rows=97)
     tags = TagSets(LABELS)
     profiles = None
+    ngrams = None
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, int]] = []

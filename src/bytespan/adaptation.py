@@ -26,7 +26,7 @@ from bytespan.neural.parallel import Parallel, begin_faintly
 from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample, sample_files
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
-from bytespan.neural.unit_batches import UnitSampler
+from bytespan.neural.unit_batches import UnitSampler, ngrams_met
 from bytespan.package import ADDED_BYTES, SAMPLE, Package, describe_model, read_package
 from bytespan.spans import Document
 from bytespan.tagger import PACKAGED_MODEL, Tagger, load
@@ -135,6 +135,9 @@ def prepare_adaptation(
     if old.model.profiles:
         new = (cut_units(member.document.data) for member in members)
         state.model.know(with_profile(old.model.profiles, "", new))
+    met = ngrams_met(members, shape, settings)
+    if met is not None:
+        state.model.meet(met)
     begin_faintly(state.model, known=old.model, by=FAINTNESS)
     texts = _old_texts(package)
     rehearsed = tuple(text for i, text in enumerate(texts) if i % ASKED)
@@ -165,10 +168,12 @@ def settings_for(size: int) -> TrainConfig:
 def adapt(adaptation: Adaptation) -> Iterator[StepRecord]:
     """Train, changing `adaptation.state`; yield a record a step."""
     state, settings = adaptation.state, adaptation.settings
-    sampler = UnitSampler(adaptation.train, state.model.vocabulary, state.model.config, settings)
+    assert isinstance(state.model, Parallel)
+    known = state.model.ngrams
+    sampler = UnitSampler(adaptation.train, state.model.vocabulary, state.model.config, settings, known=known)
     rehearsal = None
     if adaptation.rehearsed:
-        rehearsal = Rehearsal(adaptation.old, adaptation.rehearsed, seed=settings.seed)
+        rehearsal = Rehearsal(adaptation.old, adaptation.rehearsed, known=known, seed=settings.seed)
     yield from train(state, sampler, (), settings, rehearsal)
 
 

@@ -70,6 +70,9 @@ class ModelConfig:
     """Parallel: width of a unit before the first LSTM layer."""
     languages: tuple[str, ...] = ()
     """Parallel: the languages that are told apart (see `bytespan.languages`), from those of the recipe's corpora."""
+    known_bits: int | None = None
+    """Parallel: bits of the filter that knows which n-grams were met in training (see `bytespan.ngrams`), a multiple of
+    8; None takes all n-grams for known, as models of old do."""
     ensemble: int = 1
     """Parallel, in a package: how many models of this shape its graph holds, which tag together (`export --with`)."""
 
@@ -77,6 +80,9 @@ class ModelConfig:
         sizes = ("segment_length", "layers", "units", "embedding", "table_rows", "table_width", "kernels", "unit_width")
         for name in (*sizes, "ensemble"):
             _require(getattr(self, name) >= 1, f"model.{name} must be at least 1, got {getattr(self, name)}")
+        bits = self.known_bits
+        fits = bits is None or (0 < bits <= 1 << 32 and bits % 8 == 0)
+        _require(fits, f"model.known_bits must be a multiple of 8 in 8..2^32, got {bits}")
         _require(self.carried_bytes >= 0, f"model.carried_bytes must be at least 0, got {self.carried_bytes}")
         _require_one_of("model.decoder", self.decoder, ("generator", "parallel"))
         _require_one_of("model.input_order", self.input_order, ("forward", "reversed"))
@@ -136,6 +142,9 @@ class TrainConfig:
     """Parallel: probability of replacing all bytes of a unit by DROP."""
     hash_dropout: float = 0.3
     """Parallel: probability of hiding each hash of a unit; the others are scaled up for it."""
+    least_lines: int = 2
+    """Parallel: in how many different lines an n-gram must be met for the model to know it, if `model.known_bits` has
+    it know some only."""
     auxiliary_weight: float = 1.0
     """Generator: weight of the loss that asks the encoder, behind each span, for the span's label."""
     words_fraction: float = 0.5
@@ -173,8 +182,8 @@ class TrainConfig:
     """Stop after this many development scores without a better one; None never stops early."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "first_length", "segment_bytes", "dev_every", "dev_bytes", "checkpoint_every")
-        for name in counts:
+        sizes = ("steps", "batch_size", "first_length", "segment_bytes", "least_lines")
+        for name in (*sizes, "dev_every", "dev_bytes", "checkpoint_every"):
             _require(getattr(self, name) >= 1, f"train.{name} must be at least 1, got {getattr(self, name)}")
         for name in ("halve_every", "patience"):
             value = getattr(self, name)

@@ -123,7 +123,7 @@ def _languages(units: Units, bounds: Ints, profiles: Profiles, before: int | Non
 
     before: that of the unit before the first, if the document goes on.
     """
-    starts, scores = _line_starts(units.gaps), _scores(units, profiles)
+    starts, scores = line_starts(units.gaps), _scores(units, profiles)
     languages = np.repeat(_of_lines(scores, starts, bounds, before), np.diff(np.append(starts, len(units))))
     around = _sums_around(scores, starts)
     of_line = np.take_along_axis(around, np.minimum(languages, scores.shape[1] - 1)[:, None], axis=1)[:, 0]
@@ -163,7 +163,7 @@ def _of_lines(scores: Scores, starts: Ints, bounds: Ints, before: int | None) ->
     return chosen
 
 
-def _line_starts(gaps: NDArray[np.int8]) -> Ints:
+def line_starts(gaps: NDArray[np.int8]) -> Ints:
     """First units of the lines, and of every LONGEST_LINE units in a longer one."""
     starts = gaps >= NEW_LINE
     starts[0] = True

@@ -23,7 +23,7 @@ from bytespan.vocabulary import Vocabulary
 FORMAT = "bytespan-model"
 FORMAT_VERSION = 1
 CONFIG, LABELS, WEIGHTS, ONNX, CARD = "config.json", "labels.json", "weights.safetensors", "model.onnx", "card.md"
-TUNING, SAMPLE, LANGUAGES = "tuning.json", "sample.jsonl.gz", "languages.gz"
+TUNING, SAMPLE, LANGUAGES, NGRAMS = "tuning.json", "sample.jsonl.gz", "languages.gz", "ngrams.gz"
 REQUIRED = (LABELS, ONNX, CARD)
 SAMPLE_BYTES = 200_000
 """Of text that a package is to carry; packed, a third of that. With an eighth of it two to three times as much is
@@ -122,6 +122,7 @@ def write_package(
     weights: bytes | None = None,
     sample: bytes | None = None,
     languages: bytes | None = None,
+    ngrams: bytes | None = None,
     card: str | None = None,
 ) -> None:
     """Write a model package, a zip file if `path` ends in .zip; an older one there is replaced in one step.
@@ -132,7 +133,7 @@ def write_package(
     Vocabulary(config.segment_length, labels)  # refuses what could not be read again
     files = {LABELS: _to_json({task: list(members) for task, members in labels.items()}), ONNX: onnx}
     files[CARD] = (card or describe_model(config, labels, provenance)).encode("utf-8")
-    optional = ((WEIGHTS, weights), (SAMPLE, sample), (LANGUAGES, languages))
+    optional = ((WEIGHTS, weights), (SAMPLE, sample), (LANGUAGES, languages), (NGRAMS, ngrams))
     files |= {name: data for name, data in optional if data is not None}
     _write(path, config, provenance, files)
 

@@ -27,6 +27,7 @@ from bytespan.lattice import (
     tagged_spans,
     unit_windows,
 )
+from bytespan.ngrams import NgramFilter
 from bytespan.spans import Span
 from bytespan.units import PART_BYTES, UnitBatch, Units, collate_windows, cut_documents, cut_parts
 
@@ -62,6 +63,10 @@ class UnitModel(Protocol):
     @property
     def profiles(self) -> Profiles | None:
         """The languages that it tells apart, if any."""
+
+    @property
+    def ngrams(self) -> NgramFilter | None:
+        """The n-grams that it knows, None if it takes all for known."""
 
     def score(self, batch: UnitBatch) -> Floats:
         """(T, B, V) the score of every tag of every task at every unit, before any softmax."""
@@ -326,7 +331,8 @@ def _scores(model: UnitModel, passage: _Passage) -> Iterator[tuple[_Places, Floa
     firsts, lasts, kept, ends = passage.windows.T
     scores = np.empty((int(ends[-1] - kept[0]), model.tags.size), np.float32)
     for rows in _batches(lasts - firsts):
-        batch = collate_windows(passage.units, firsts[rows], lasts[rows], rows=model.config.table_rows)
+        windows = firsts[rows], lasts[rows]
+        batch = collate_windows(passage.units, *windows, rows=model.config.table_rows, known=model.ngrams)
         counts = (ends - kept)[rows]
         column = np.repeat(np.arange(len(rows)), counts)
         place = np.arange(len(column)) - np.repeat(np.cumsum(counts) - counts, counts) + kept[rows][column]

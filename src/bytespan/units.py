@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytespan.characters import BLANK, JOINS, SHAPE_SHIFT, UNSPACED, lowered, properties
+from bytespan.ngrams import NgramFilter
 from bytespan.words import code_points, code_points_of_lines, is_utf8, latin_points
 
 Ints = NDArray[np.int64]
@@ -290,7 +291,7 @@ class UnitBatch:
     """Segments of units side by side, as the model takes them. T units in the longest, B segments."""
 
     rows: Ints
-    """(T, B, HASHES) rows of the table."""
+    """(T, B, HASHES) rows of the table, `ngrams.UNKNOWN` for n-grams that the model does not know."""
     symbols: Ints
     """(T, B, WIDTH)."""
     gaps: Ints
@@ -301,18 +302,21 @@ class UnitBatch:
     """(B,) units of each segment."""
 
 
-def collate_units(segments: Sequence[Units], *, rows: int, multiple: int = 1) -> UnitBatch:
+def collate_units(
+    segments: Sequence[Units], *, rows: int, known: NgramFilter | None = None, multiple: int = 1
+) -> UnitBatch:
     """The batch of some segments for a table with so many rows; zeros and PAD fill the shorter ones up.
 
-    T is rounded up to a multiple, so that batches have few different shapes.
+    All n-grams are `known` if it is None. T is rounded up to a multiple, so that batches have few different shapes.
     """
     edges = np.cumsum([0, *map(len, segments)])
-    return collate_windows(
-        Units.joined(segments or [cut_units(b"")]), edges[:-1], edges[1:], rows=rows, multiple=multiple
-    )
+    units = Units.joined(segments or [cut_units(b"")])
+    return collate_windows(units, edges[:-1], edges[1:], rows=rows, known=known, multiple=multiple)
 
 
-def collate_windows(units: Units, firsts: Ints, lasts: Ints, *, rows: int, multiple: int = 1) -> UnitBatch:
+def collate_windows(
+    units: Units, firsts: Ints, lasts: Ints, *, rows: int, known: NgramFilter | None = None, multiple: int = 1
+) -> UnitBatch:
     """The batch of the segments that hold the units from `firsts` (B,) to `lasts` (B,), as by `collate_units`."""
     lengths = lasts - firsts
     steps = -(-int(lengths.max(initial=0)) // multiple) * multiple
@@ -326,10 +330,11 @@ def collate_windows(units: Units, firsts: Ints, lasts: Ints, *, rows: int, multi
         np.full(shape, -1, np.int64),
         lengths,
     )
-    batch.rows[inside] = units.hashes[kept] % np.uint32(rows)
+    hashes = units.hashes[kept]
+    batch.rows[inside] = hashes % np.uint32(rows) if known is None else known.rows(hashes, rows)
     batch.symbols[inside] = units.symbols[kept]
     batch.gaps[inside] = units.gaps[kept]
-    batch.words[inside] = _word_numbers(units.hashes[kept, LOWERED], np.nonzero(inside)[1])
+    batch.words[inside] = _word_numbers(hashes[:, LOWERED], np.nonzero(inside)[1])
     return batch
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bytespan.config import PRESETS, ModelConfig, TrainConfig
 from bytespan.errors import ConfigError, ModelError
@@ -14,6 +15,7 @@ from bytespan.neural.export import export_model, export_package
 from bytespan.neural.graph import PRECISIONS
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.scoring import TorchUnitModel
+from bytespan.ngrams import UNKNOWN, NgramFilter
 from bytespan.package import Provenance, read_package, write_package
 from bytespan.parallel import predict_by_units
 from bytespan.runtime.generate import OnnxGenerator
@@ -32,8 +34,8 @@ WITHIN = {"fp32": 1e-5, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a score, in standard deviations of the scores."""
 
 
-def batch_of(texts: list[str], rows: int) -> UnitBatch:
-    return collate_units([cut_units(text.encode()) for text in texts], rows=rows)
+def batch_of(texts: list[str], rows: int, known: NgramFilter | None = None) -> UnitBatch:
+    return collate_units([cut_units(text.encode()) for text in texts], rows=rows, known=known)
 
 
 def inside(batch: UnitBatch) -> np.ndarray:
@@ -51,7 +53,7 @@ def exported(model: Parallel, path: Path, precision: str) -> OnnxParallel:
 def test_exported_model_scores_what_torch_does(config: ModelConfig, precision: str, tmp_path: Path) -> None:
     """In segments of different lengths; whatever stands beyond a length does not count."""
     model = random_parallel(config, LABELS, seed=0)
-    batch = batch_of(TEXTS, config.table_rows)
+    batch = batch_of(TEXTS, config.table_rows, model.ngrams)
     wanted = TorchUnitModel(model).score(batch)[inside(batch)]
     found = exported(model, tmp_path / "model", precision).score(batch)
     assert found.shape == (*batch.gaps.shape, model.tags.size)
@@ -85,6 +87,24 @@ def test_every_input_makes_itself_felt(tmp_path: Path) -> None:
     assert not np.allclose(apart, before, atol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_unknown_ngrams_say_nothing(precision: str, tmp_path: Path) -> None:
+    """Rows of the table that they would have looked up may hold anything (in int8 all rows share their scales)."""
+    config = replace(CONFIG, known_bits=64)
+    model = random_parallel(config, LABELS, seed=1)
+    batch = batch_of(TEXTS, config.table_rows, model.ngrams)
+    unknown = np.setdiff1d(np.arange(config.table_rows), batch.rows)
+    assert len(unknown)
+    before = exported(model, tmp_path / "model", precision).score(batch)[inside(batch)]
+    with torch.no_grad():
+        model.table.weight[unknown] = 0.0
+    after = exported(model, tmp_path / "model", precision).score(batch)[inside(batch)]
+    assert (batch.rows == UNKNOWN).any()
+    np.testing.assert_allclose(before, after, atol=1e-5)
+    told = batch_of(TEXTS, config.table_rows)
+    assert not np.allclose(before, exported(model, tmp_path / "model", precision).score(told)[inside(batch)], atol=0.1)
+
+
 def test_segment_scores_the_same_in_any_company(tmp_path: Path) -> None:
     model = exported(random_parallel(CONFIG, LABELS, seed=3), tmp_path / "model", "fp32")
     together = batch_of(TEXTS, CONFIG.table_rows)
@@ -97,8 +117,8 @@ def test_segment_scores_the_same_in_any_company(tmp_path: Path) -> None:
 def test_exported_model_finds_the_spans_that_torch_finds(tmp_path: Path) -> None:
     data = [text.encode() * times for text in TEXTS for times in (1, 9)] + [b"", b"\xff\xfe broken \x80"]
     count = 0
-    for seed in range(3):
-        model = random_parallel(CONFIG, LABELS, seed=seed)
+    for seed, config in enumerate([CONFIG, replace(CONFIG, known_bits=64), CONFIG]):
+        model = random_parallel(config, LABELS, seed=seed)
         found = predict_by_units(exported(model, tmp_path / "model.zip", "fp32"), data, tasks=("tokens", "entities"))
         assert found == predict_by_units(TorchUnitModel(model), data, tasks=("tokens", "entities"))
         count += sum(len(spans) for item in found for spans in item.values())
@@ -160,6 +180,11 @@ def test_what_does_not_fit_together_is_no_ensemble() -> None:
         export_model(model, random_parallel(replace(CONFIG, units=13), LABELS, seed=1))
     with pytest.raises(ConfigError, match="must have the same labels"):
         export_model(model, random_parallel(CONFIG, LABELS | {"entities": ("LOC",)}, seed=1))
+    several = replace(CONFIG, known_bits=64)
+    other = random_parallel(several, LABELS, seed=2)
+    other.meet(NgramFilter(np.full(8, 255, np.uint8)))
+    with pytest.raises(ConfigError, match="must know the same languages and n-grams"):
+        export_model(random_parallel(several, LABELS, seed=1), other)
     generators = [random_generator(ModelConfig(layers=1, units=7, embedding=5), LABELS, seed=seed) for seed in (1, 2)]
     with pytest.raises(ConfigError, match="generators do not tag together"):
         export_model(*generators)

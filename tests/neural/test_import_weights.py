@@ -38,7 +38,7 @@ def read_back(model: Model, precision: str) -> dict[str, torch.Tensor]:
 def test_weights_come_back_as_exactly_as_they_were_exported(config: ModelConfig) -> None:
     """int8 has a scale a column, so that no weight is off by more than half a code."""
     model = random_model(config, seed=0)
-    weights = model.state_dict()
+    weights = {name: value.detach() for name, value in model.named_parameters()}
     fp32, fp16, int8 = (read_back(model, precision) for precision in PRECISIONS)
     assert weights.keys() == fp32.keys() == fp16.keys() == int8.keys()
     for name, wanted in weights.items():
@@ -59,7 +59,7 @@ def test_int8_weights_are_codes_times_their_scales() -> None:
 def test_a_model_made_of_what_was_read_back_exports_to_the_same_weights(config: ModelConfig, precision: str) -> None:
     model = random_model(config, seed=2)
     again = new_model(model.config, model.vocabulary)
-    again.load_state_dict(read_back(model, precision))
+    again.load_state_dict(read_back(model, precision), strict=False)
     torch.testing.assert_close(read_back(again, precision), read_back(model, precision), atol=0, rtol=1e-6)
 
 
@@ -67,7 +67,7 @@ def test_the_packaged_model_is_the_same_in_torch() -> None:
     package = read_package(PACKAGED_MODEL)
     model = Parallel(package.config, package.vocabulary).eval()
     weights = import_weights(package.onnx, package.config, package.vocabulary, source="base")
-    assert set(model.state_dict()) - set(weights) <= {"languages"}
+    assert set(model.state_dict()) - set(weights) <= {"languages", "ngrams_met"}
     model.load_state_dict(weights, strict=False)
     batch = collate_units([cut_units(TEXT.encode())], rows=package.config.table_rows)
     scores = TorchUnitModel(model).score(batch)

@@ -1,7 +1,9 @@
 """The sample that a package carries, and how a model is held to what another said of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -13,6 +15,7 @@ from bytespan.neural.decoders import adopt_weights
 from bytespan.neural.export import export_package
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.rehearsal import Rehearsal, draw_sample, pack_sample, read_sample
+from bytespan.ngrams import NgramFilter
 from bytespan.package import SAMPLE, Package, Provenance, read_package
 from bytespan.spans import Document
 from bytespan.vocabulary import Vocabulary
@@ -81,6 +84,14 @@ def test_a_drawn_sample_ends_with_a_line_or_else_a_word_and_is_utf_8() -> None:
 def test_the_old_model_itself_has_not_moved() -> None:
     old = random_parallel(CONFIG, LABELS, seed=0)
     assert Rehearsal(old, TEXTS, seed=1).loss(old, 0).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_a_model_that_knows_more_ngrams_is_held_to_what_the_old_one_said_without_them() -> None:
+    """The same weights: what the new n-grams say is all the divergence."""
+    old = random_parallel(replace(CONFIG, known_bits=64), LABELS, seed=0)
+    more = NgramFilter(np.full(8, 255, np.uint8))
+    assert Rehearsal(old, TEXTS, known=old.ngrams, seed=1).loss(old, 0).item() == pytest.approx(0, abs=1e-5)
+    assert Rehearsal(old, TEXTS, known=more, seed=1).loss(old, 0).item() > 0.01
 
 
 def test_the_loss_is_the_divergence_of_the_tags_that_both_models_know() -> None:

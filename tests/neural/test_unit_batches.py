@@ -7,11 +7,13 @@ import pytest
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated, annotate
+from bytespan.languages import salt_of
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
-from bytespan.neural.unit_batches import STEPS_MULTIPLE, TaggedBatch, UnitSampler
+from bytespan.neural.unit_batches import STEPS_MULTIPLE, TaggedBatch, UnitSampler, ngrams_met
+from bytespan.ngrams import UNKNOWN
 from bytespan.spans import Document, Span
 from bytespan.teaching import KEPT, Lesson
-from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SALTED, SUFFIXES, WHOLE, WIDTH, cut_units
+from bytespan.units import HASHES, LOWERED, PAD, PREFIXES, SALTED, SUFFIXES, WHOLE, WIDTH, cut_units, salted
 from bytespan.vocabulary import DROP, Vocabulary
 from neural import corpus
 
@@ -327,3 +329,57 @@ def test_heavier_corpus_is_drawn_more_often() -> None:
     sampler = make_sampler(heavy + unannotated(b"b " * 100), short_fraction=0)
     letters = [chr(batch.units.symbols[0, i, 0]) for n in range(40) for batch in [sampler.batch(n)] for i in range(8)]
     assert 0.8 < letters.count("a") / len(letters) < 0.97
+
+
+KNOWING = replace(MODEL, known_bits=1 << 20)
+
+
+def known_in(text: bytes, members: list[Annotated], *, language: str = "", **changes: object) -> np.ndarray:
+    """(U, HASHES) which hashes of a text in a language are known after training on the members."""
+    model = replace(KNOWING, languages=("de", "en"))
+    units = cut_units(text)
+    salt = np.array([salt_of(language) if language else 0], np.uint32)
+    found = ngrams_met(members, model, replace(TRAIN, **changes))
+    assert found is not None
+    return found.holds(salted(units, salt).hashes)
+
+
+def test_ngrams_of_two_different_lines_are_known() -> None:
+    """Lines that differ in spaces alone are one, whether in one document or in two."""
+    members = unannotated(b"Ulm , no\nUlm, no\nRom, no\n\nRom yes") + unannotated(b"Ulm ,no")
+    assert known_in(b"Rom", members).all()
+    assert not known_in(b"Ulm", members)[0, :3].any()
+    assert known_in(b"Ulm", members, least_lines=1).all()
+    assert not known_in(b"Rom", members, least_lines=3)[0, :3].any()
+    assert ngrams_met(members, MODEL, TRAIN) is None
+
+
+def test_a_long_line_counts_as_several() -> None:
+    assert known_in(b"Ulm", unannotated(b"Ulm x y z " * 100)).all()
+    assert not known_in(b"Ulm", unannotated(b"Ulm x y z " * 20))[0, :3].any()
+
+
+def test_salted_hashes_are_known_in_their_language_and_untold_ones_where_lines_are_not_told() -> None:
+    members = [replace(member, language="de") for member in unannotated(b"\n".join(b"Rom %d" % i for i in range(30)))]
+    shared = np.setdiff1d(np.arange(HASHES), SALTED)
+    assert known_in(b"Rom", members, language="de").all()
+    assert known_in(b"Rom", members, language="en")[0, shared].all()
+    assert not known_in(b"Rom", members, language="en")[0, SALTED].any()
+    assert known_in(b"Rom", members, language_dropout=0.1).all()
+    assert not known_in(b"Rom", members, language_dropout=0.05)[0, SALTED].any()
+    assert not known_in(b"Rom", members, language_dropout=0.0)[0, SALTED].any()
+
+
+def test_batches_hide_unknown_ngrams() -> None:
+    members = unannotated(b"Rom Ulm\nRom Bonn")
+    known = ngrams_met(members, KNOWING, TRAIN)
+    assert known is not None
+    batch = UnitSampler(members, VOCABULARY, KNOWING, TRAIN, known=known).batch(0).units
+    plain = UnitSampler(members, VOCABULARY, KNOWING, TRAIN).batch(0).units
+    assert (batch.rows == UNKNOWN).any()
+    assert (batch.rows >= 0).any()
+    assert np.array_equal(batch.rows, np.where(batch.rows == UNKNOWN, UNKNOWN, plain.rows))
+    words = {bytes(s[s < 256].astype(np.uint8)): rows for s, rows in zip(
+        batch.symbols.reshape(-1, WIDTH), batch.rows.reshape(-1, HASHES), strict=True)}  # fmt: skip
+    assert (words[b"Rom"] >= 0).all()
+    assert (words[b"Ulm"][:3] == UNKNOWN).all()

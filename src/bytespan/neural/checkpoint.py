@@ -24,6 +24,7 @@ from bytespan.neural.decoders import Model, adopt_weights, new_auxiliary, new_mo
 from bytespan.neural.generate import AuxiliaryHead, Generator
 from bytespan.neural.import_weights import import_weights
 from bytespan.neural.parallel import Parallel
+from bytespan.ngrams import ngrams_of
 from bytespan.package import Package, read_package
 from bytespan.vocabulary import Vocabulary
 
@@ -176,12 +177,14 @@ def initialize_from(state: TrainingState, path: Path) -> None:
     """
     shape, vocabulary, weights = _read_weights(path)
     wanted = state.model.config
-    shared = replace(shape, segment_length=wanted.segment_length, whole_words=wanted.whole_words)
-    if replace(shared, languages=wanted.languages) != wanted:
+    own = ("segment_length", "whole_words", "languages", "known_bits")
+    if replace(shape, **{name: getattr(wanted, name) for name in own}) != wanted:
         raise ModelError(f"{path}: its shape is {shape}, not {wanted}: give the recipe the same [model] settings")
     adopt_weights(state.model, weights, vocabulary)
     if shape.languages == wanted.languages and "languages" in weights:
         state.model.get_buffer("languages").copy_(weights["languages"])
+    if shape.known_bits == wanted.known_bits and "ngrams_met" in weights:
+        state.model.get_buffer("ngrams_met").copy_(weights["ngrams_met"])
 
 
 def _read_weights(path: Path) -> tuple[ModelConfig, Vocabulary, Mapping[str, Tensor]]:
@@ -197,8 +200,12 @@ def _weights_of(package: Package) -> Mapping[str, Tensor]:
     if package.weights is not None:
         return _parse_tensors(package.weights, package.path)
     weights = import_weights(package.onnx, package.config, package.vocabulary, source=str(package.path))
-    profiles = profiles_of(package)
-    return weights if profiles is None else weights | {"languages": torch.from_numpy(profiles.logs.copy())}
+    profiles, ngrams = profiles_of(package), ngrams_of(package)
+    if profiles is not None:
+        weights["languages"] = torch.from_numpy(profiles.logs.copy())
+    if ngrams is not None:
+        weights["ngrams_met"] = torch.from_numpy(ngrams.bits.copy())
+    return weights
 
 
 def _training_tensors(state: TrainingState) -> dict[str, Tensor]:

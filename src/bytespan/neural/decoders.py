@@ -11,6 +11,7 @@ from bytespan.neural.batches import SegmentSampler
 from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
 from bytespan.neural.parallel import Parallel, transplant_tags
 from bytespan.neural.unit_batches import UnitSampler
+from bytespan.ngrams import NgramFilter
 from bytespan.teaching import Lessons
 from bytespan.vocabulary import Vocabulary
 
@@ -37,10 +38,14 @@ def new_sampler(
     model: ModelConfig,
     train: TrainConfig,
     lessons: Iterable[Lessons] | None = None,
+    known: NgramFilter | None = None,
 ) -> Sampler:
-    """The batches of a training; `lessons`, for the parallel decoder, is what teachers say of each document."""
+    """The batches of a training.
+
+    For the parallel decoder `lessons` is what teachers say of each document, `known` the n-grams that the model knows.
+    """
     if model.decoder == "parallel":
-        return UnitSampler(members, vocabulary, model, train, lessons)
+        return UnitSampler(members, vocabulary, model, train, lessons, known)
     return SegmentSampler([member.document for member in members], vocabulary, model, train)
 
 

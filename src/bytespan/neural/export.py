@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from bytespan.errors import ConfigError
 from bytespan.languages import pack_profiles
@@ -14,6 +16,7 @@ from bytespan.neural.export_generator import generator_graph
 from bytespan.neural.export_parallel import parallel_graph
 from bytespan.neural.graph import PRECISIONS
 from bytespan.neural.parallel import Parallel
+from bytespan.ngrams import pack_ngrams
 from bytespan.package import Provenance, write_package
 from bytespan.vocabulary import Vocabulary
 
@@ -38,7 +41,7 @@ def export_package(
     package cannot be written.
     """
     model, *others = (_without_words(item) for item in (model, *others))
-    weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    weights = {name: _stored(value) for name, value in model.state_dict().items()}
     write_package(
         path,
         config=replace(model.config, ensemble=1 + len(others)),
@@ -48,8 +51,15 @@ def export_package(
         weights=save(weights) if with_weights and not others else None,
         sample=sample,
         languages=pack_profiles(model.profiles) if isinstance(model, Parallel) and model.profiles else None,
+        ngrams=pack_ngrams(model.ngrams) if isinstance(model, Parallel) and model.ngrams else None,
         card=card,
     )
+
+
+def _stored(value: Tensor) -> Tensor:
+    """Weights in 16 bits, whole numbers as they are."""
+    value = value.detach().cpu()
+    return (value.half() if value.is_floating_point() else value).contiguous()
 
 
 def export_model(model: Model, *others: Model, precision: str = "fp32") -> bytes:
@@ -76,6 +86,10 @@ def _checked(other: Model, model: Parallel) -> Parallel:
     if other.vocabulary.labels != model.vocabulary.labels:
         raise ConfigError(f"models that tag together must have the same labels: {dict(other.vocabulary.labels)} "
                           f"are not {dict(model.vocabulary.labels)}")  # fmt: skip
+    for name, wanted_buffer in model.named_buffers():
+        if not torch.equal(other.get_buffer(name), wanted_buffer):
+            raise ConfigError("models that tag together must know the same languages and n-grams: train all on the "
+                              "same files")  # fmt: skip
     return other
 
 

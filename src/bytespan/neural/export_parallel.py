@@ -58,9 +58,15 @@ def _read_units(graph: Graph, model: Parallel) -> str:
     rows, symbols, gaps = graph.add_many("Split", [distinct, graph.constant(np.array([HASHES, WIDTH, 1]))], 3, axis=1)
     gap = graph.add("Gather", [graph.weight("gap_table", array(model.gaps.weight)), gaps])  # (N, 1, GAP_WIDTH)
     gap = graph.add("Squeeze", [gap, graph.constant(np.array([1]))])
-    seen = [_look_up(graph, array(model.table.weight), rows), _read_bytes(graph, model, symbols), gap]
+    seen = [_look_up(graph, _table(model), rows), _read_bytes(graph, model, symbols), gap]
     units = _gelu(graph, _linear(graph, "input", model.input, graph.add("Concat", seen, axis=1)))  # (N, unit_width)
     return graph.add("Gather", [units, graph.add("Reshape", [places, graph.add("Shape", ["gaps"])])])
+
+
+def _table(model: Parallel) -> Array:
+    """(table_rows, table_width); behind it, in a model that does not know all n-grams, a row of zeros for UNKNOWN."""
+    table = array(model.table.weight)
+    return table if model.ngrams is None else np.concatenate([table, np.zeros_like(table[:1])])
 
 
 def _look_up(graph: Graph, table: Array, rows: str) -> str:

@@ -20,7 +20,7 @@ def parallel_weights(graph: StoredGraph, config: ModelConfig) -> dict[str, Array
     (product,) = [node for node in graph.nodes if node.op_type == "MatMul" and graph.value(node.input[0]) is not None]
     embedding, kernels = (graph.stored(name) for name in product.input)  # (bytes + 1, E), (E, KERNEL * kernels)
     weights = {
-        "table.weight": graph.stored(table) * _scale_behind(graph, table),
+        "table.weight": (graph.stored(table) * _scale_behind(graph, table))[: config.table_rows],
         "bytes.weight": embedding[:-1],
         "gaps.weight": graph.stored(graph.weight("gap_table")),
         "convolution.weight": np.concatenate(np.split(kernels, KERNEL, axis=1)).T,
@@ -35,7 +35,8 @@ def parallel_weights(graph: StoredGraph, config: ModelConfig) -> dict[str, Array
 
 
 def _is_table(value: Array | None, config: ModelConfig) -> bool:
-    return value is not None and value.shape == (config.table_rows, config.table_width)
+    rows = config.table_rows + (1 if config.known_bits else 0)
+    return value is not None and value.shape == (rows, config.table_width)
 
 
 def _scale_behind(graph: StoredGraph, table: str) -> Array:

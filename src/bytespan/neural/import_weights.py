@@ -4,8 +4,6 @@ A package for tagging alone holds no weights to train on, but its graph holds th
 exported.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 import torch
@@ -24,7 +22,7 @@ from bytespan.vocabulary import Vocabulary
 def import_weights(data: bytes, config: ModelConfig, vocabulary: Vocabulary, *, source: str) -> dict[str, Tensor]:
     """The weights in a `model.onnx`, as float32, by the names of the model's `state_dict`.
 
-    Languages that the model tells apart are no weights.
+    Languages that the model tells apart, and n-grams that it knows, are no weights.
 
     Raises ModelError if the graph is laid out in another way than `export` does, or of another shape, or an ensemble.
     """
@@ -38,10 +36,7 @@ def import_weights(data: bytes, config: ModelConfig, vocabulary: Vocabulary, *, 
         raise _unreadable(source) from error
     weights = {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in found.items()}
     with torch.device("meta"):
-        shapes = {
-            name: value.shape
-            for name, value in new_model(replace(config, languages=()), vocabulary).state_dict().items()
-        }
+        shapes = {name: value.shape for name, value in new_model(config, vocabulary).named_parameters()}
     if shapes != {name: value.shape for name, value in weights.items()}:
         raise _unreadable(source)
     return weights

@@ -18,6 +18,7 @@ from bytespan.languages import BUCKETS, Profiles
 from bytespan.lattice import TagSets
 from bytespan.neural.batches import IGNORED
 from bytespan.neural.dropout import DropoutPlan
+from bytespan.ngrams import UNKNOWN, NgramFilter
 from bytespan.units import GAPS, HASHES, PAD, WIDTH
 from bytespan.vocabulary import Vocabulary
 
@@ -48,6 +49,8 @@ class Parallel(nn.Module):
         self.output = nn.Linear(read, self.tags.size)
         if config.languages:
             self.register_buffer("languages", torch.zeros(BUCKETS, len(config.languages), dtype=torch.int8))
+        if config.known_bits:
+            self.register_buffer("ngrams_met", torch.zeros(config.known_bits // 8, dtype=torch.uint8))
 
     @property
     def profiles(self) -> Profiles | None:
@@ -58,6 +61,16 @@ class Parallel(nn.Module):
     def know(self, profiles: Profiles) -> None:
         """Take these for the languages of its config."""
         self.get_buffer("languages").copy_(torch.from_numpy(profiles.logs))
+
+    @property
+    def ngrams(self) -> NgramFilter | None:
+        """The n-grams that it knows, None if it takes all for known."""
+        return NgramFilter(self.get_buffer("ngrams_met").cpu().numpy()) if self.config.known_bits else None
+
+    def meet(self, ngrams: NgramFilter) -> None:
+        """Know these n-grams besides those that it knows."""
+        known = self.get_buffer("ngrams_met")
+        known.bitwise_or_(torch.from_numpy(ngrams.bits).to(known.device))
 
     def initialize(self, rng: torch.Generator) -> None:
         """Draw all weights afresh: orthogonal recurrent matrices, Glorot input matrices, forget gates open."""
@@ -93,9 +106,10 @@ class Parallel(nn.Module):
         shown: (T, B, HASHES) what byte dropout leaves of each hash (`unit_batches.TaggedBatch`); all of them if None.
         """
         drop = _identity if dropout is None else dropout.locked
-        hashed = self.table(rows)  # (T, B, HASHES, table_width)
+        seen = (rows != UNKNOWN).to(torch.float32)  # (T, B, HASHES)
         if shown is not None:
-            hashed = hashed * shown[..., None]
+            seen = seen * shown
+        hashed = self.table(rows.clamp_min(0)) * seen[..., None]  # (T, B, HASHES, table_width)
         told = [hashed.flatten(2), self._read_bytes(symbols), self.gaps(gaps)]
         states = drop(nn.functional.gelu(self.input(drop(torch.cat(told, dim=2)))))
         backward = _backward_order(lengths, len(rows))  # (T, B)

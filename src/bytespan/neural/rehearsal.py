@@ -23,6 +23,7 @@ from bytespan.errors import ModelError
 from bytespan.languages import language_of
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.unit_batches import UnitSampler
+from bytespan.ngrams import NgramFilter
 from bytespan.package import SAMPLE, Package
 from bytespan.spans import Document
 from bytespan.units import cut_units
@@ -40,7 +41,8 @@ SEGMENT_BYTES = 512
 class Rehearsal:
     """Text with what a model says of it."""
 
-    def __init__(self, old: Parallel, texts: Sequence[bytes], *, seed: int) -> None:
+    def __init__(self, old: Parallel, texts: Sequence[bytes], *, known: NgramFilter | None = None, seed: int) -> None:
+        """`known`: the n-grams that the model in training knows; the old one may know fewer."""
         self.old = old
         settings = TrainConfig(
             batch_size=BATCH,
@@ -53,7 +55,9 @@ class Rehearsal:
         )
         task = next(iter(old.vocabulary.labels))  # any: what is annotated does not count
         members = [Annotated(Document(text, {task: []}), {}, len(text), _language(old, text)) for text in texts]
-        self.sampler = UnitSampler(members, old.vocabulary, old.config, settings)
+        self.before, self.sampler = (
+            UnitSampler(members, old.vocabulary, old.config, settings, known=each) for each in (old.ngrams, known)
+        )
 
     def loss(self, model: Parallel, step: int) -> Tensor:
         """How far a model has moved from the old one on this step's text.
@@ -77,8 +81,9 @@ class Rehearsal:
         units = batch.units
         arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths, batch.shown)
         inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
+        rows = torch.from_numpy(self.before.batch(step).units.rows).to(device)  # all else is drawn alike
         with torch.no_grad():
-            scores = self.old(*inputs)[_inside(inputs)]
+            scores = self.old(rows, *inputs[1:])[_inside(inputs)]
         return inputs, [scores[:, columns].log_softmax(dim=1) for columns in self.old.tags.columns.values()]
 
 

@@ -41,7 +41,7 @@ from bytespan.neural.losses import multiplies_in_bf16
 from bytespan.neural.parallel import Parallel
 from bytespan.neural.scoring import DevCorpus
 from bytespan.neural.training import StepRecord, train
-from bytespan.neural.unit_batches import UnitSampler
+from bytespan.neural.unit_batches import UnitSampler, ngrams_met
 from bytespan.package import Provenance
 from bytespan.spans import TOKENS, Document
 from bytespan.teaching import Lessons
@@ -134,7 +134,8 @@ def run_training(
     vocabulary, begun_at = state.model.vocabulary, state.progress.step
     _refuse_other_teachers(recipe, output, step=begun_at)
     lessons = teach(corpora.train, vocabulary.labels) if teach is not None and is_taught else None
-    sampler = new_sampler(corpora.train, vocabulary, recipe.model, recipe.train, lessons)
+    known = state.model.ngrams if isinstance(state.model, Parallel) else None
+    sampler = new_sampler(corpora.train, vocabulary, recipe.model, recipe.train, lessons, known)
     if isinstance(sampler, UnitSampler) and sampler.untold:
         logger.warning(
             "%d units are not trained on: their spans begin or end inside a word, or overlap, and the parallel decoder "
@@ -211,6 +212,9 @@ def _begin_or_resume(
         if isinstance(state.model, Parallel) and recipe.model.languages:
             texts = ((member.language, cut_units(member.document.data)) for member in corpora.train)
             state.model.know(count_profiles(texts, recipe.model.languages))
+        met = ngrams_met(corpora.train, recipe.model, recipe.train)
+        if isinstance(state.model, Parallel) and met is not None:
+            state.model.meet(met)
         if is_first_process():
             save_checkpoint(output / "last", state, recipe.train, resumable=True)
         return state

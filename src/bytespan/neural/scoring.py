@@ -14,6 +14,7 @@ from bytespan.languages import Profiles
 from bytespan.lattice import TagSets
 from bytespan.neural.generate import Generator
 from bytespan.neural.parallel import Parallel
+from bytespan.ngrams import NgramFilter
 from bytespan.parallel import predict_by_units
 from bytespan.spans import Document, Span
 from bytespan.units import UnitBatch
@@ -85,6 +86,11 @@ class TorchUnitModel:
     def profiles(self) -> Profiles | None:
         """The languages that the model tells apart."""
         return self.model.profiles
+
+    @property
+    def ngrams(self) -> NgramFilter | None:
+        """The n-grams that the model knows."""
+        return self.model.ngrams
 
     def score(self, batch: UnitBatch) -> NDArray[np.float32]:
         """See `parallel.UnitModel`."""

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
-from bytespan.languages import salt_of
+from bytespan.languages import line_starts, salt_of
 from bytespan.lattice import TagSets
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
+from bytespan.ngrams import Hashes, NgramFilter, find_ngrams
 from bytespan.teaching import KEPT, Lessons
-from bytespan.units import HASHES, PREFIXES, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units, salted
+from bytespan.units import HASHES, PREFIXES, SALTED, WHOLE, WIDTH, UnitBatch, Units, collate_units, cut_units, salted
 from bytespan.vocabulary import DROP, Vocabulary
 
 STEPS_MULTIPLE = 16
@@ -94,6 +95,33 @@ class _Source:
     """Of its language, 0 if the model does not know it."""
 
 
+def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainConfig) -> NgramFilter | None:
+    """The n-grams that a model with these settings is to know, from its training text; None if it takes all for known.
+
+    Those that `train.least_lines` different lines hold. Lines that differ in white space alone are the same. What only
+    lines hold that are not told their language counts for as much as training shows of it.
+    """
+    if model.known_bits is None:
+        return None
+    told: list[tuple[Hashes, Hashes]] = []
+    untold: list[tuple[Hashes, Hashes]] = []
+    for member in members:
+        units = cut_units(member.document.data)
+        if not len(units):
+            continue
+        starts = line_starts(units.gaps)
+        sums = np.add.reduceat(units.hashes[:, 0], starts, dtype=np.uint32)
+        lines = np.repeat(sums, np.diff(np.append(starts, len(units))))
+        salt = salt_of(member.language) if member.language in model.languages else 0
+        told.append((salted(units, np.array([salt], np.uint32)).hashes, lines))
+        if salt:
+            untold.append((units.hashes[:, SALTED], lines))
+    known = find_ngrams(told, least=train.least_lines, size=model.known_bits)
+    if not train.language_dropout:
+        return known
+    return known.joined(find_ngrams(untold, least=train.least_lines / train.language_dropout, size=model.known_bits))
+
+
 class UnitSampler:
     """Draws the batch of any step: the same step gives the same batch, so a resumed run needs no state of it."""
 
@@ -104,8 +132,13 @@ class UnitSampler:
         model: ModelConfig,
         train: TrainConfig,
         lessons: Iterable[Lessons] | None = None,
+        known: NgramFilter | None = None,
     ) -> None:
-        """`lessons`: what each document's teachers say, in order; None if there are none."""
+        """`lessons`: what each document's teachers say, in order; None if there are none.
+
+        `known`: the n-grams that the model knows; None if it takes all for known.
+        """
+        self.known = known
         self.tags, self.model, self.train = TagSets(vocabulary.labels), model, train
         self.untold = 0
         """Units that no loss counts because a span of theirs does not begin and end where units do."""
@@ -168,7 +201,7 @@ class UnitSampler:
 
     def _collate(self, segments: Sequence[tuple[_Source, int, int]], rng: np.random.Generator) -> TaggedBatch:
         parts = [self._salted(source, first, last, rng) for source, first, last in segments]
-        batch = collate_units(parts, rows=self.model.table_rows, multiple=STEPS_MULTIPLE)
+        batch = collate_units(parts, rows=self.model.table_rows, known=self.known, multiple=STEPS_MULTIPLE)
         gold = {task: np.full(batch.gaps.shape, IGNORED, np.int64) for task in self.tags.labels}
         for column, (source, first, last) in enumerate(segments):
             for task, tags in source.tags.items():

@@ -8,6 +8,7 @@ from bytespan.config import ModelConfig
 from bytespan.errors import ModelError
 from bytespan.languages import Profiles, profiles_of
 from bytespan.lattice import Floats, TagSets
+from bytespan.ngrams import NgramFilter, ngrams_of
 from bytespan.package import Package, read_package
 from bytespan.runtime.session import Arrays, Session
 from bytespan.units import HASHES, WIDTH, UnitBatch
@@ -21,6 +22,7 @@ class OnnxParallel:
         self._config = package.config
         self._tags = TagSets(package.labels)
         self._profiles = profiles_of(package)
+        self._ngrams = ngrams_of(package)
         self._session = Session(package.onnx, source=str(package.path), threads=threads)
         self._check_shapes(str(package.path))
 
@@ -38,6 +40,11 @@ class OnnxParallel:
     def profiles(self) -> Profiles | None:
         """The languages that the model tells apart."""
         return self._profiles
+
+    @property
+    def ngrams(self) -> NgramFilter | None:
+        """The n-grams that the model knows."""
+        return self._ngrams
 
     def score(self, batch: UnitBatch) -> Floats:
         """(T, B, V) the score of every tag of every task at every unit, before any softmax."""

@@ -19,6 +19,7 @@ from bytespan.config import ModelConfig
 from bytespan.errors import ModelError, import_extra
 from bytespan.languages import profiles_of, recognised_parts
 from bytespan.lattice import unit_windows
+from bytespan.ngrams import ngrams_of
 from bytespan.package import Package
 from bytespan.runtime.batching import open_model
 from bytespan.runtime.session import Arrays, Session
@@ -51,7 +52,7 @@ class StateReader:
         """Raise ModelError if the graph is not one of docs/format.md, MissingExtra without the package onnx."""
         open_model(package, threads=1)
         self._config, self._stop = package.config, package.vocabulary.fed_stop
-        self._profiles = profiles_of(package)
+        self._profiles, self._ngrams = profiles_of(package), ngrams_of(package)
         graph, self._wanted = _open_graph(package)
         self._session = Session(graph, source=str(package.path), threads=threads)
         edges = np.cumsum([0, *_widths(package.config)]).tolist()
@@ -91,7 +92,8 @@ class StateReader:
     def _at_units(self, units: Units) -> Floats:
         parts = []
         for first, last, kept, end in unit_windows(units, length=self._config.segment_length):
-            batch = collate_units([units.slice(first, last)], rows=self._config.table_rows)
+            segment = units.slice(first, last)
+            batch = collate_units([segment], rows=self._config.table_rows, known=self._ngrams)
             feeds: Arrays = {name: getattr(batch, name) for name in ("rows", "symbols", "gaps", "words")}
             values = self._run(feeds | {"lengths": batch.lengths.astype(np.int32)})
             parts.append(values[kept - first : end - first, 0])
