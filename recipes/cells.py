@@ -25,7 +25,7 @@ Models = Mapping[str, tuple[str, Path, str, Sequence[str]]]
 
 MODELS: Models = {
     "pos-paper": ("the generator", RECIPES / "weights" / "pos-paper", "pos/{}/dev.conllu", POS_13),
-    "base": ("the parallel decoder", RECIPES.parent / "src/bytespan/models/base", "pos/{}/dev.conllu", POS_13),
+    "base": ("the parallel decoder", RECIPES.parent / "src/bytespan/models/base.zip", "pos/{}/dev.conllu", POS_13),
     "conll-parallel": (
         "the parallel decoder, for entities", RECIPES / "weights" / "conll-parallel", "ner/conll/{}/dev.conll", CONLL,
     ),

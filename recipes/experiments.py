@@ -110,7 +110,7 @@ EXPERIMENTS = (
         "base",
         "base",
         also=("pos/it_partut",),
-        package="src/bytespan/models/base",
+        package="src/bytespan/models/base.zip",
         precision="int8",
         sample_bytes=99_000,
         earlier=(2.999, 55_000, 420_000_000),
@@ -127,7 +127,7 @@ EXPERIMENTS = (
         package="recipes/weights/african",
         precision="int8",
         sample_bytes=SAMPLE_BYTES,  # names take more text than words to keep in mind
-        initial=ROOT / "src/bytespan/models/base",
+        initial=ROOT / "src/bytespan/models/base.zip",
     ),
     Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", earlier=(1.064, 16400, 22287360)),
     Experiment("conll-paper-free", "conll-paper", scores="conll-paper", options=("--no-whole-words",)),

@@ -122,7 +122,7 @@ def write_run_package(
     share = sample_bytes // sum(len(corpus.train) for corpus in recipe.corpora)
     texts = [text for corpus in recipe.corpora for text in sample_of(corpus, data, share)]
     provenance = provenance_of(
-        path.name if path.parent != runs[0] else runs[0].name, recipe, scores=scores, precision=precision
+        path.stem if path.parent != runs[0] else runs[0].name, recipe, scores=scores, precision=precision
     )
     labels = {task: members for task, members in model.vocabulary.labels.items() if task != WORDS}
     note = RESEARCH_ONLY if provenance.licence == "research only" else ""
@@ -178,5 +178,5 @@ def parameters_of(path: Path) -> dict[str, int]:
 
 
 def size_on_disk(path: Path) -> int:
-    """Bytes of all files of a package."""
-    return sum(file.stat().st_size for file in path.iterdir())
+    """Bytes of a package, a zip file or all files of a directory."""
+    return sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bytespan.tagger import PACKAGED_MODEL
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -23,9 +25,13 @@ def test_the_wheel_holds_the_package_and_its_model_and_nothing_else(built: Path)
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"bytespan", "bytespan-0.1.0.dist-info"}
-    for member in ("py.typed", "cli/app.py", "models/base/config.json", "models/base/model.onnx"):
+    for member in ("py.typed", "cli/app.py", "models/base.zip"):
         assert f"bytespan/{member}" in names
     assert wheel.stat().st_size < 20_000_000
+
+
+def test_the_packaged_model_takes_at_most_four_megabytes() -> None:
+    assert PACKAGED_MODEL.stat().st_size <= 4_000_000
 
 
 def test_the_sdist_leaves_out_recipes_and_their_weights(built: Path) -> None:

@@ -13,7 +13,7 @@ from bytespan.runtime.batching import MAX_GROUP_DOCUMENTS, group_documents, open
 from bytespan.spans import Document, encode_text
 from bytespan.tuning import Tuning, tunings_of
 
-PACKAGED_MODEL = Path(__file__).with_name("models") / "base"
+PACKAGED_MODEL = Path(__file__).with_name("models") / "base.zip"
 """The model that comes with bytespan."""
 
 Threshold = float | Mapping[str, float]
