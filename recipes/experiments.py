@@ -22,11 +22,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cutting import write_first_sentences
 from package import measure_runs, parameters_of, size_on_disk, write_run_package
 from scoring import gold_files, read_json, score_file, write_json
 
-from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
+from bytespan.config import Recipe, choose_corpora, override, read_recipe
 from bytespan.package import SAMPLE_BYTES
 
 RECIPES = Path(__file__).parent
@@ -150,6 +149,9 @@ def recipe_of(experiment: Experiment) -> Recipe:
     recipe = read_recipe(RECIPES / f"{experiment.recipe}.toml")
     if experiment.corpora:
         recipe = choose_corpora(recipe, experiment.corpora)
+    if experiment.sentences is not None:
+        corpora = (replace(corpus, sentences=experiment.sentences) for corpus in recipe.corpora)
+        recipe = replace(recipe, corpora=tuple(corpora))
     steps = experiment.steps
     settings = {} if steps is None else {"steps": steps, "dev_every": steps // 4}
     changes = [f"train.{key}={value}" for key, value in settings.items()]
@@ -180,8 +182,6 @@ def train(experiment: Experiment, places: Places) -> None:
     from bytespan.teaching import ask_teachers
 
     recipe = recipe_of(experiment)
-    if experiment.sentences is not None:
-        recipe = cut_corpora(recipe, experiment.sentences, data=places.data, output=places.runs / "sentences")
     runs.prepare(device="cpu", threads=places.threads)
     teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
     for record in runs.run_training(
@@ -189,18 +189,6 @@ def train(experiment: Experiment, places: Places) -> None:
     ):
         if record.dev is not None:
             report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
-
-
-def cut_corpora(recipe: Recipe, sentences: int, *, data: Path, output: Path) -> Recipe:
-    """The recipe with training files of only the first sentences, written below `output`."""
-
-    def cut(corpus: CorpusConfig) -> CorpusConfig:
-        targets = [output / str(sentences) / file.removesuffix(".gz") for file in corpus.train]
-        for file, target in zip(corpus.train, targets, strict=True):
-            write_first_sentences(data / file, target, sentences)
-        return replace(corpus, train=tuple(str(target.absolute()) for target in targets))
-
-    return replace(recipe, corpora=tuple(map(cut, recipe.corpora)))
 
 
 def publish(experiment: Experiment, places: Places) -> None:

@@ -214,6 +214,9 @@ class CorpusConfig:
     """Files to train on."""
     dev: tuple[str, ...] = ()
     """Files to score on while training."""
+    sentences: int | None = None
+    """Only the first so many sentences of each training file are trained on, or documents where the format has no
+    sentences; None for all."""
     name: str = ""
     """Short name for tables, e.g. the language; the first file's folder if empty."""
     language: str = ""
@@ -228,6 +231,11 @@ class CorpusConfig:
     teachers: tuple[str, ...] = ()
     """Parallel: model packages whose probabilities are learnt along with the corpus's own tags; see
     `train.gold_weight`. As they are no data, relative paths count from the working directory."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.sentences is None or self.sentences >= 1, f"corpus.sentences must be at least 1, got {self.sentences}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

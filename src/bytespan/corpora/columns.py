@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 
 from bytespan.corpora.lines import OnError, Source, source_of, stop
@@ -31,7 +31,12 @@ class Columns:
 
 
 def read_columns(
-    path: str | Path, columns: Columns = Columns(), *, encoding: str = "utf-8", on_error: OnError = stop
+    path: str | Path,
+    columns: Columns = Columns(),
+    *,
+    encoding: str = "utf-8",
+    sentences: int | None = None,
+    on_error: OnError = stop,
 ) -> Iterator[Document]:
     """Documents with the task "entities", lazily; a sentence that cannot be read goes to `on_error` and is left out.
 
@@ -39,11 +44,11 @@ def read_columns(
     the task "tokens" too; without a tag column it is the only one.
 
     The text is that of the scorer: tokens joined by a space, sentences by a newline; a document begins at `-DOCSTART-`,
-    or after 20 sentences in a file without any.
+    or after 20 sentences in a file without any. Of more than so many `sentences` only the first are read.
     """
     with source_of(path, encoding).rereadable() as source:
         marked = any(text.startswith(DOCSTART) for _, text in source.lines(universal=True))
-        yield from join_sentences(_sentences(source, columns, on_error), marked=marked)
+        yield from join_sentences(islice(_sentences(source, columns, on_error), sentences), marked=marked)
 
 
 def _sentences(source: Source, columns: Columns, on_error: OnError) -> Iterator[Sentence]:

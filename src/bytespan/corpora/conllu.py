@@ -7,6 +7,7 @@ read the same sentences with both.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from bytespan.corpora.lines import Line, OnError, Source, source_of, stop
@@ -38,17 +39,20 @@ class _SurfaceToken:
         self.space_after = NO_SPACE not in misc
 
 
-def read_conllu(path: str | Path, *, encoding: str = "utf-8", on_error: OnError = stop) -> Iterator[Document]:
+def read_conllu(
+    path: str | Path, *, encoding: str = "utf-8", sentences: int | None = None, on_error: OnError = stop
+) -> Iterator[Document]:
     """Documents with the task "tokens", lazily; a sentence that cannot be read goes to `on_error` and is left out.
 
     The text is that of the scorer: a sentence's `# text`, else its forms with SpaceAfter honoured; sentences follow
     after a space, or after a blank line at `# newpar`; a document begins at `# newdoc`, or after 20 sentences in a file
     without any. A multiword token is one span, labelled with its words' tags joined by `+`; empty nodes are left out.
+    Of more than so many `sentences` only the first are read.
     Where MISC has named entities as `ner=B-PER`, as Stanza and our writer put them, there is the task "entities" too.
     """
     with source_of(path, encoding).rereadable() as source:
         marked = any("# newdoc" in text for _, text in source.lines(universal=True))
-        yield from join_sentences(_sentences(source, on_error), marked=marked)
+        yield from join_sentences(islice(_sentences(source, on_error), sentences), marked=marked)
 
 
 def _sentences(source: Source, on_error: OnError) -> Iterator[Sentence]:

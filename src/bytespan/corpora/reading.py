@@ -6,6 +6,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from bytespan.corpora.brat import annotation_files, read_brat
@@ -46,11 +47,13 @@ def read_documents(
     token_column: int = 0,
     tag_column: int | None = -1,
     pos_column: int | None = None,
+    sentences: int | None = None,
     on_error: OnError = stop,
 ) -> Iterator[Document]:
     """The documents of a file, gzipped or not, of standard input (`-`) or of a brat directory, lazily.
 
-    Without `format` it is guessed, see `guess_format`. The column numbers are those of CoNLL columns. What cannot be
+    Without `format` it is guessed, see `guess_format`. The column numbers are those of CoNLL columns. Of more than so
+    many `sentences` only the first are read, or documents where the format has no sentences. What cannot be
     read goes to `on_error`, with file and line. Raises at once, before the first document is asked for, if the path or
     the format is of no use; raises at the end if there was no document.
     """
@@ -65,16 +68,18 @@ def read_documents(
     elif source.path != STANDARD_INPUT:
         check_is_file(source.path)
     if chosen == "conllu":
-        documents = read_conllu(path, encoding=encoding, on_error=on_error)
+        documents = read_conllu(path, encoding=encoding, sentences=sentences, on_error=on_error)
     elif chosen == "conll":
         columns = Columns(token_column, tag_column, pos_column)
-        documents = read_columns(path, columns, encoding=encoding, on_error=on_error)
+        documents = read_columns(path, columns, encoding=encoding, sentences=sentences, on_error=on_error)
     elif chosen == "brat":
         documents = read_brat(path, encoding=encoding, on_error=on_error)
     elif chosen == "text":
         documents = read_plain(path, encoding=encoding, on_error=on_error)
     else:
         documents = read_json_lines(path, encoding=encoding, on_error=on_error)
+    if chosen not in ("conllu", "conll"):
+        documents = islice(documents, sentences)
     return _at_least_one(documents, source.name, chosen)
 
 

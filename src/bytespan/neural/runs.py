@@ -85,7 +85,8 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
     dev: list[DevCorpus] = []
     for corpus in corpora:
         forbidden = [document for name in corpus.without for document in read_documents(data / name)]
-        documents = [document for name in corpus.train for document in read_documents(data / name)]
+        files = [data / name for name in corpus.train]
+        documents = [document for file in files for document in read_documents(file, sentences=corpus.sentences)]
         documents += [close_up(document) for document in documents] if corpus.natural else []
         kept = without_sentences(documents, forbidden) if forbidden else documents
         members += annotate(kept, language=corpus.language, weight=corpus.weight, teachers=corpus.teachers)
