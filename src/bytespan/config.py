@@ -214,9 +214,6 @@ class CorpusConfig:
     """Files to train on."""
     dev: tuple[str, ...] = ()
     """Files to score on while training."""
-    sentences: int | None = None
-    """Only the first so many sentences of each training file are trained on, or documents where the format has no
-    sentences; None for all."""
     name: str = ""
     """Short name for tables, e.g. the language; the first file's folder if empty."""
     language: str = ""
@@ -228,6 +225,9 @@ class CorpusConfig:
     """Whether to train on the text with natural spacing too, for files that set every token off by a space."""
     without: tuple[str, ...] = ()
     """Files whose lines are cut out of the training text: tests of other folders that share sentences with it."""
+    sentences: int | None = None
+    """Only the first so many sentences of each training file are trained on, or documents where the format has no
+    sentences; None for all."""
     teachers: tuple[str, ...] = ()
     """Parallel: model packages whose probabilities are learnt along with the corpus's own tags; see
     `train.gold_weight`. As they are no data, relative paths count from the working directory."""

@@ -89,6 +89,17 @@ def test_every_sample_is_read_without_naming_its_format(path: str, count: int) -
     assert len(list(read_documents(SAMPLES / path))) == count
 
 
+@pytest.mark.parametrize(("name", "sentence"), [("a.conll", COLUMNS), ("a.conllu", CONLLU), ("a.jsonl", JSON)])
+@pytest.mark.parametrize("marked", [False, True])
+def test_only_the_first_sentences_are_read_if_so_wanted(tmp_path: Path, name: str, sentence: str, marked: bool) -> None:
+    mark = {"a.conll": "-DOCSTART- O\n\n", "a.conllu": "# newdoc\n", "a.jsonl": ""}[name] if marked else ""
+    (tmp_path / name).write_text((mark + 3 * sentence) * 2 + 30 * sentence, encoding="utf-8")
+    for count in (1, 3, 4, 25, 36, 99):
+        documents = list(read_documents(tmp_path / name, sentences=count))
+        assert sum(document.data.count(b"Rome") for document in documents) == min(count, 36)
+    assert sum(document.data.count(b"Rome") for document in read_documents(tmp_path / name)) == 36
+
+
 def test_columns_and_encoding_and_on_error_reach_the_reader(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_bytes("B-LOC Köln X\n\nbroken\n".encode("latin-1"))
