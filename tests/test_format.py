@@ -329,7 +329,7 @@ class UnitReader(Reader):
 
     def row(self, h: int) -> int:
         """The row of the table that a hash looks up."""
-        bit = h * (self.known_bits or 0) >> 32
+        bit = h * self.known_bits >> 32
         is_known = not self.known_bits or self.ngrams[bit // 8] & 1 << bit % 8
         return h % int(self.config["model"]["table_rows"]) if is_known else -1
 
@@ -434,7 +434,7 @@ def test_second_reader_runs_every_parallel_variant(
 ) -> None:
     config = ModelConfig(
         "parallel", segment_length, layers, units=8, embedding=6, table_rows=97, table_width=4, kernels=8,
-        unit_width=12, bidirectional=both_ways, known_bits=64 if both_ways else None,
+        unit_width=12, bidirectional=both_ways, known_bits=64 if both_ways else 0,
     )  # fmt: skip
     texts = [
         "日本語 text, über 60 bytes long; 😀😀😀 and so on\n\nSTRASSE straße Strasse İstanbul istanbul".encode(),

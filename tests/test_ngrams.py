@@ -57,9 +57,9 @@ def test_unknown_ngrams_have_no_row_of_the_table() -> None:
     assert rows.tolist() == [[2, UNKNOWN], [2, 2]]
 
 
-@pytest.mark.parametrize("size", [0, 12, -8, (1 << 32) + 8])
+@pytest.mark.parametrize("size", [12, -8, (1 << 32) + 8])
 def test_a_filter_of_an_impossible_size_is_refused(size: int) -> None:
-    with pytest.raises(ConfigError, match=f"model.known_bits must be a multiple of 8 in 8..2\\^32, got {size}"):
+    with pytest.raises(ConfigError, match=f"model.known_bits must be a multiple of 8 in 0..2\\^32, got {size}"):
         ModelConfig(known_bits=size)
 
 

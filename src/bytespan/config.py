@@ -70,9 +70,9 @@ class ModelConfig:
     """Parallel: width of a unit before the first LSTM layer."""
     languages: tuple[str, ...] = ()
     """Parallel: the languages that are told apart (see `bytespan.languages`), from those of the recipe's corpora."""
-    known_bits: int | None = None
+    known_bits: int = 0
     """Parallel: bits of the filter that knows which n-grams were met in training (see `bytespan.ngrams`), a multiple of
-    8; None takes all n-grams for known, as models of old do."""
+    8; 0 takes all n-grams for known."""
     ensemble: int = 1
     """Parallel, in a package: how many models of this shape its graph holds, which tag together (`export --with`)."""
 
@@ -80,9 +80,8 @@ class ModelConfig:
         sizes = ("segment_length", "layers", "units", "embedding", "table_rows", "table_width", "kernels", "unit_width")
         for name in (*sizes, "ensemble"):
             _require(getattr(self, name) >= 1, f"model.{name} must be at least 1, got {getattr(self, name)}")
-        bits = self.known_bits
-        fits = bits is None or (0 < bits <= 1 << 32 and bits % 8 == 0)
-        _require(fits, f"model.known_bits must be a multiple of 8 in 8..2^32, got {bits}")
+        fits = 0 <= self.known_bits <= 1 << 32 and self.known_bits % 8 == 0
+        _require(fits, f"model.known_bits must be a multiple of 8 in 0..2^32, got {self.known_bits}")
         _require(self.carried_bytes >= 0, f"model.carried_bytes must be at least 0, got {self.carried_bytes}")
         _require_one_of("model.decoder", self.decoder, ("generator", "parallel"))
         _require_one_of("model.input_order", self.input_order, ("forward", "reversed"))
@@ -250,7 +249,9 @@ class Recipe:
 PRESETS: Mapping[str, ModelConfig] = {
     "paper": ModelConfig(),
     "paper-1m": ModelConfig(layers=1),
-    "parallel": ModelConfig(decoder="parallel", segment_length=4096, layers=2, units=160, embedding=48),
+    "parallel": ModelConfig(
+        decoder="parallel", segment_length=4096, layers=2, units=160, embedding=48, known_bits=1 << 21
+    ),
     "tiny": ModelConfig(layers=1, units=16, embedding=16, segment_length=30),
 }
 """Named shapes. The paper gives both 4 x 320 (3.45 M parameters) and "roughly 900k", which is one layer."""

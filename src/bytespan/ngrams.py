@@ -90,7 +90,7 @@ def pack_ngrams(ngrams: NgramFilter) -> bytes:
 def ngrams_of(package: Package) -> NgramFilter | None:
     """The n-grams that a package knows, None if it takes all for known; ModelError for a file that does not fit."""
     size = package.config.known_bits
-    if size is None:
+    if not size:
         return None
     try:
         bits = np.frombuffer(gzip.decompress(package.files[NGRAMS]), np.uint8)

@@ -101,7 +101,7 @@ def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainCon
     Those that `train.least_lines` different lines hold. Lines that differ in white space alone are the same. What only
     lines hold that are not told their language counts for as much as training shows of it.
     """
-    if model.known_bits is None:
+    if not model.known_bits:
         return None
     told: list[tuple[Hashes, Hashes]] = []
     untold: list[tuple[Hashes, Hashes]] = []
