@@ -31,7 +31,7 @@ from tables import table
 from bytespan.config import CorpusConfig, Recipe, override
 from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import score_annotated
-from bytespan.package import ONNX, SAMPLE_BYTES, read_package
+from bytespan.package import SAMPLE_BYTES, read_package
 from bytespan.tagger import PACKAGED_MODEL, load
 
 TITLE = "6. A new language"
@@ -244,7 +244,7 @@ def train_peer(row: Row, folder: Path, places: Places) -> tuple[list[object], in
 
 def digest_of(package: Path) -> str:
     """Which model it is."""
-    return hashlib.sha256((package / ONNX).read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(read_package(package, with_weights=False).onnx).hexdigest()[:12]
 
 
 def old_files(row: Row, places: Places) -> Iterator[str]:

@@ -112,6 +112,7 @@ EXPERIMENTS = (
         package="src/bytespan/models/base.zip",
         precision="int8",
         sample_bytes=99_000,
+        is_tuned=True,
         earlier=(4.236, 65_000, 496_286_089),
     ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
@@ -215,8 +216,9 @@ def publish(experiment: Experiment, places: Places) -> None:
 
 
 def tune_package(path: Path, experiment: Experiment, places: Places) -> None:
-    """`bytespan tune` on the recipe's development files; the picture goes to the run."""
-    files = [places.data / name for corpus in recipe_of(experiment).corpora for name in corpus.dev]
+    """`bytespan tune` on the recipe's development files of entities; the picture goes to the run."""
+    names = [name for corpus in recipe_of(experiment).corpora for name in corpus.dev if name.startswith("ner/")]
+    files = [places.data / name for name in names]
     options = [
         "--plot",
         places.runs / f"{experiment.name}-tuning.png",
