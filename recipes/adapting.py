@@ -258,7 +258,7 @@ def old_files(row: Row, places: Places) -> Iterator[str]:
 
 def old_scores(package: Path, places: Places, files: Iterable[str]) -> dict[str, float]:
     """Test file -> accuracy of words or F1 of names, in percent."""
-    tagger = load(package, threads=places.threads)
+    tagger = load(package, threads=places.threads, tuned=False)
     scores = {}
     for file in files:
         gold = list(read_documents(places.data / file))

@@ -1,5 +1,6 @@
 """A tiny model adapted: it learns what is new, keeps what it knew, and says so."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from bytespan.neural.rehearsal import Rehearsal, pack_sample, read_sample
 from bytespan.neural.scoring import predict
 from bytespan.neural.unit_batches import ngrams_met
 from bytespan.ngrams import ngrams_of
-from bytespan.package import ADDED_BYTES, Package, Provenance, read_package
+from bytespan.package import ADDED_BYTES, Package, Provenance, add_tuning, read_package
 from bytespan.spans import Document, Span
 from bytespan.tagger import load
 from bytespan.units import cut_units
@@ -264,3 +265,21 @@ def test_a_model_that_knows_some_ngrams_meets_those_of_the_new_text(
     assert all(after.holds(cut_units(document.data).hashes).all() for document in tiny_documents)
     assert after.holds(cut_units(b"ramen").hashes).all()
     assert not before.holds(cut_units(b"ramen").hashes).all()
+
+
+def test_a_tuned_model_is_compared_as_it_was_before_that(
+    carrying: Path, adapted: Adapted, tiny_documents: list[Document], tmp_path: Path
+) -> None:
+    """A threshold that lets nothing through would make all that is known look forgotten, or learnt."""
+    tuning = {
+        "slope": 1.0, "offset": 0.0, "chosen": [0.99, 1.0, 0.1], "alternatives": False,
+        "flat": [[0.99, 1.0, 0.1]], "overlapping": [[0.99, 1.0, 0.1]],
+    }  # fmt: skip
+    content = json.dumps({"version": 1, "tasks": {"entities": tuning}}).encode()
+    add_tuning(read_package(carrying), tmp_path / "tuned", tuning=content)
+    assert len(load(tmp_path / "tuned")(tiny_documents[0]).entities) < len(load(carrying)(tiny_documents[0]).entities)
+    plain, tuned = (
+        measure_changes(prepare_adaptation(model, [str(adapted.train)]), threads=1)
+        for model in (carrying, tmp_path / "tuned")
+    )
+    assert [replace(change, text="") for change in tuned] == [replace(change, text="") for change in plain]

@@ -218,12 +218,15 @@ def export_adapted(
 def measure_changes(adaptation: Adaptation, files: Sequence[str] = (), *, threads: int | None = None) -> list[Change]:
     """The old model against the adapted one, both as packages: on the development documents, then on what is kept.
 
+    What `bytespan tune` chose for the old model does not hold for the adapted one, so neither is taken as tuned.
+
     That is measured on the gold files; without any, as agreement with the old model on old text that the training did
     not see, if the package carries some.
     """
     with TemporaryDirectory() as folder:
         export_adapted(adaptation, Path(folder) / "adapted", name="adapted", files=())
-        before, after = (load(path, threads=threads) for path in (adaptation.package.path, Path(folder) / "adapted"))
+        paths = adaptation.package.path, Path(folder) / "adapted"
+        before, after = (load(path, threads=threads, tuned=False) for path in paths)
         changes = [change for corpus in adaptation.dev for change in _compare(corpus, before, after, is_kept=False)]
         for file in files:
             corpus = DevCorpus(file, tuple(read_documents(file)))

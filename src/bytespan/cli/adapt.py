@@ -80,7 +80,8 @@ def adapt(
 
     What the training files do not annotate is left as it is: with names alone, words and parts of speech stay. Old
     languages are kept by a rehearsal of the text that the model carries for that. How long to train follows from the
-    files. In the end a table shows old and new scores, before and after.
+    files. In the end a table shows old and new scores, before and after. What bytespan tune chose for MODEL does not
+    hold for the new model: tune that again.
 
     Needs the extra: pip install 'bytespan[train]'.
 
