@@ -369,8 +369,8 @@ def unscaled(results: Results) -> list[str]:
     return [
         f"{', '.join(names)}: these were trained and scored before hashes that byte dropout hides were made up for, "
         "which gave others 0.3 to 2 points ([how much](../recipes/LOG.md)); beside those they are low. Of all parallel "
-        f"decoders only {knowing} know which n-grams they met, which is worth 0.1 to 0.4 points to models of one kind "
-        "of text, and 1 to 2 to names in many languages (the same page).",
+        f"decoders only {knowing} know which n-grams they met, which is worth 0.1 to 0.9 points, and 1 to 2 "
+        "to names in many languages (the same page).",
         "",
     ]
 
