@@ -113,7 +113,7 @@ EXPERIMENTS = (
         precision="int8",
         sample_bytes=99_000,
         is_tuned=True,
-        earlier=(4.236, 65_000, 496_286_089),
+        earlier=(5.786, 75_600, 577_186_541),
     ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
     *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),
@@ -220,6 +220,8 @@ def tune_package(path: Path, experiment: Experiment, places: Places) -> None:
     names = [name for corpus in recipe_of(experiment).corpora for name in corpus.dev if name.startswith("ner/")]
     files = [places.data / name for name in names]
     options = [
+        "--output",
+        path,
         "--plot",
         places.runs / f"{experiment.name}-tuning.png",
         *(part for file in files for part in ("--dev", file)),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,20 @@ def test_tuning_that_cannot_be_done_is_refused_and_leaves_the_model(
     assert sentence in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert not (dev.parent / "new").exists()
+
+
+def test_the_packaged_model_is_called_base_and_stays_as_it_is(run: Run, dev: Path, tmp_path: Path) -> None:
+    ended = run("tune", "base", "--dev", dev)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the packaged model stays as it is: say with --output where the tuned one goes" in ended.stderr
+    assert run("tune", "base", "--dev", dev, "--output", "tuned").returncode == 0
+    assert read_package(tmp_path / "tuned").provenance.name == "base"
+
+
+def test_a_model_of_ones_own_may_be_called_base(run: Run, tiny_parallel_package: Path, tmp_path: Path) -> None:
+    assert run("info", "base").stdout == run("info").stdout
+    shutil.copytree(tiny_parallel_package, tmp_path / "base")
+    assert run("info", "base").stdout == run("info", tmp_path / "base").stdout.replace(str(tmp_path / "base"), "base")
 
 
 def test_development_file_without_the_task_is_named(run: Run, tiny_package: Path, tmp_path: Path) -> None:

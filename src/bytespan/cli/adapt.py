@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bytespan.cli.options import Debug, Threads
+from bytespan.cli.options import Debug, Threads, model_path
 from bytespan.cli.progress import StepProgress
 from bytespan.errors import import_extra
 
@@ -34,6 +34,7 @@ def adapt(
         Path | None,
         typer.Argument(
             metavar="[MODEL]",
+            parser=model_path,
             help="Model directory or zip file of a parallel decoder; it need not hold weights to train on.",
             show_default="the packaged model",
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bytespan.cli.options import Debug
+from bytespan.cli.options import Debug, model_path
 from bytespan.config import config_to_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def info(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL]", help="Model directory or zip file.", show_default="the packaged model"),
+        typer.Argument(
+            metavar="[MODEL]", parser=model_path, help="Model directory or zip file.", show_default="the packaged model"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     card: Annotated[bool, typer.Option("--card", help="The model's whole card, in Markdown.")] = False,

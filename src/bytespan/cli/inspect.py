@@ -13,6 +13,7 @@ from bytespan.cli.options import (
     AnyFormat,
     Debug,
     Encoding,
+    GivenModel,
     OnErrorChoice,
     OnErrorOption,
     Threads,
@@ -32,7 +33,7 @@ MOST_BYTES = 1 << 22
 
 
 def inspect(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory or zip file.", show_default=False)],
+    model: GivenModel,
     output: Annotated[
         Path,
         typer.Option(
@@ -69,7 +70,7 @@ def inspect(
 
     Some 100 kB of text are looked at, in a minute or two. Needs the extra: pip install 'bytespan[inspect]'.
 
-    Example: bytespan inspect model en=en-dev.conllu de=de-dev.conllu --output cells
+    Example: bytespan inspect base en=en-dev.conllu de=de-dev.conllu --output cells
     """
     from bytespan.cli.output import result_file, writing
     from bytespan.cli.progress import with_progress

@@ -64,10 +64,37 @@ Workers = Annotated[
     ),
 ]
 
+BASE = "base"
+"""What the packaged model is called where a model is asked for."""
+
+
+def model_path(text: str) -> Path:
+    """Where the model lies that was asked for: the packaged one if it is called so, and no file here is."""
+    from bytespan.tagger import PACKAGED_MODEL
+
+    path = Path(text)
+    return PACKAGED_MODEL if text == BASE and not path.exists() else path
+
+
 Model = Annotated[
     Path | None,
     typer.Option(
-        "--model", "-m", metavar="PATH", help="Model directory or zip file.", show_default="the packaged model"
+        "--model",
+        "-m",
+        metavar="PATH",
+        parser=model_path,
+        help="Model directory or zip file.",
+        show_default="the packaged model",
+    ),
+]
+
+GivenModel = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        parser=model_path,
+        help="Model directory or zip file; base is the packaged model.",
+        show_default=False,
     ),
 ]
 

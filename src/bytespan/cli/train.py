@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bytespan.cli.options import Debug, Threads
+from bytespan.cli.options import Debug, Threads, model_path
 from bytespan.cli.progress import StepProgress
 from bytespan.errors import import_extra
 
@@ -71,7 +71,10 @@ def train(
     initial: Annotated[
         Path | None,
         typer.Option(
-            "--init", metavar="MODEL", help="Start from the weights of a checkpoint or package of that shape."
+            "--init",
+            metavar="MODEL",
+            parser=model_path,
+            help="Start from the weights of a checkpoint or package of that shape; base is the packaged model.",
         ),
     ] = None,
     teachers: Annotated[

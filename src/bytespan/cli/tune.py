@@ -10,6 +10,7 @@ import typer
 from bytespan.cli.options import (
     Debug,
     Encoding,
+    GivenModel,
     GoldFormat,
     OnErrorChoice,
     OnErrorOption,
@@ -28,7 +29,7 @@ SHOWN = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 
 
 def tune(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory or zip file.")],
+    model: GivenModel,
     dev: Annotated[
         list[str],
         typer.Option("--dev", metavar="FILE", help="Annotated file to tune on; may be given several times."),
@@ -86,20 +87,22 @@ def tune(
 
     Needs the extra: pip install 'bytespan[train]'.
 
-    Example: bytespan tune model --dev dev.conll --recall 0.9 --output tuned
+    Example: bytespan tune base --dev dev.conll --recall 0.9 --output tuned
     """
     from bytespan.calibration import LEAST_PROBABILITY, Target, judge, measure
     from bytespan.cli.output import Results
     from bytespan.cli.progress import with_progress
     from bytespan.corpora.lines import Skipped, stop
     from bytespan.corpora.reading import read_documents
-    from bytespan.errors import import_extra
+    from bytespan.errors import ConfigError, import_extra
     from bytespan.package import add_tuning, read_package
-    from bytespan.tagger import load
+    from bytespan.tagger import PACKAGED_MODEL, load
     from bytespan.tuning import chosen_bins, fit_tuning, tunings_of, tunings_to_json
     from bytespan.tuning_picture import draw_tuning
 
     import_extra("matplotlib", extra="train", purpose="bytespan tune")
+    if output is None and model == PACKAGED_MODEL:
+        raise ConfigError("the packaged model stays as it is: say with --output where the tuned one goes")
     target, out = Target(precision, recall, f_beta), output or model
     package, tagger = read_package(model), load(model, threads=threads, tuned=False)
     if out.exists() and out != model:
