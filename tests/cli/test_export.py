@@ -1,6 +1,5 @@
 """`bytespan export` says what rounded weights cost, and refuses what costs too much."""
 
-import copy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,27 +121,6 @@ def test_a_generator_carries_no_text(run: Run, runs: Path, tiny_generator: "Gene
     assert ended.returncode == 1
     assert "only a parallel decoder can be adapted: leave it out" in ended.stderr
     assert not (runs / "out").exists()
-
-
-def test_weights_of_trainings_with_one_beginning_are_averaged(
-    run: Run, runs: Path, tiny_parallel: "Parallel", tiny_generator: "Generator"
-) -> None:
-    import torch
-    from safetensors.torch import load
-
-    apart = copy.deepcopy(tiny_parallel)
-    with torch.no_grad():
-        apart.output.bias += 3
-    save_best(apart, runs / "apart")
-    options = ("--average", "apart", "--average", "good", "--dev", "gold.jsonl")
-    assert run("export", "good", "mean", *options).returncode == 0
-    stored, before = load((runs / "mean" / "weights.safetensors").read_bytes()), tiny_parallel.state_dict()
-    torch.testing.assert_close(stored["output.bias"].float(), before["output.bias"] + 1, atol=2e-3, rtol=1e-3)
-    torch.testing.assert_close(stored["table.weight"].float(), before["table.weight"], atol=2e-3, rtol=1e-3)
-    save_best(tiny_generator, runs / "generator")
-    refused = run("export", "good", "other", "--average", "generator")
-    assert refused.returncode == 1
-    assert "models whose weights are averaged must have one shape" in refused.stderr
 
 
 def test_models_that_tag_together_are_one_package(run: Run, runs: Path) -> None:

@@ -27,16 +27,6 @@ def export(
             "first; may be given several times. Better, but as many times as large and slow.",
         ),
     ] = None,
-    averaged: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--average",
-            metavar="CHECKPOINT",
-            help="Another one that was trained on from the same weights as the first (train --init), on other text or "
-            "with another seed, whose weights are averaged with the first one's; may be given several times. Often "
-            "better than each of them, and no larger.",
-        ),
-    ] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"],
         typer.Option(
@@ -107,21 +97,18 @@ def export(
     Example: bytespan export runs/mine model --sample train.conll
 
     Example: bytespan export runs/seed1 model --with runs/seed2 --with runs/seed3
-
-    Example: bytespan export runs/longer1 model --average runs/longer2
     """
     import_extra("torch", extra="train", purpose="bytespan export")
     import_extra("onnx", extra="train", purpose="bytespan export")
     from bytespan.cli.prices import measure_on_development, show_prices
     from bytespan.neural.checkpoint import load_best
-    from bytespan.neural.export import average_weights, export_package
+    from bytespan.neural.export import export_package
     from bytespan.neural.rehearsal import pack_sample, sample_files
     from bytespan.package import SAMPLE_BYTES, Provenance
     from bytespan.price import refuse_dear
 
     chosen = None if card is None else _read_card(card)
     trained, *together = (load_best(path) for path in (checkpoint, *(others or ())))
-    average_weights(trained, [load_best(path) for path in averaged or ()])
     provenance = Provenance(
         name=name or target.name.removesuffix(".zip"),
         version=version,

@@ -69,42 +69,28 @@ def export_model(model: Model, *others: Model, precision: str = "fp32") -> bytes
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    for other in others:
-        _check(other, model, what="models that tag together")
     if isinstance(model, Parallel):
-        return parallel_graph([model, *(other for other in others if isinstance(other, Parallel))], precision=precision)
+        return parallel_graph([model, *(_checked(other, model) for other in others)], precision=precision)
     if others:
         raise ConfigError("generators do not tag together: give parallel decoders, or export them one by one")
     return generator_graph(model, precision=precision)
 
 
-def average_weights(model: Model, others: Sequence[Model]) -> None:
-    """Give `model` the mean of its own weights and those of `others`, which were trained on from the same ones.
-
-    Such a mean is often better than any of them, and as small and fast (Wortsman et al. 2022, "model soups"); trainings
-    that began with other weights have nothing in common that a mean could keep. Raises ConfigError for others of
-    another shape or other labels.
-    """
-    for other in others:
-        _check(other, model, what="models whose weights are averaged")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(torch.stack([parameter, *(other.get_parameter(name) for other in others)]).mean(dim=0))
-
-
-def _check(other: Model, model: Model, *, what: str) -> None:
-    """Raise ConfigError unless `other` has the shape, labels and buffers of `model`."""
+def _checked(other: Model, model: Parallel) -> Parallel:
+    """`other`, if it can tag together with `model`."""
     wanted = asdict(model.config)
     found = asdict(other.config).items()
     apart = [f"{name} is {value!r}, not {wanted[name]!r}" for name, value in found if value != wanted[name]]
-    if apart:
-        raise ConfigError(f"{what} must have one shape: in one {', '.join(apart)}")
+    if not isinstance(other, Parallel) or apart:
+        raise ConfigError(f"models that tag together must have one shape: in one {', '.join(apart)}")
     if other.vocabulary.labels != model.vocabulary.labels:
-        raise ConfigError(f"{what} must have the same labels: {dict(other.vocabulary.labels)} "
+        raise ConfigError(f"models that tag together must have the same labels: {dict(other.vocabulary.labels)} "
                           f"are not {dict(model.vocabulary.labels)}")  # fmt: skip
     for name, wanted_buffer in model.named_buffers():
         if not torch.equal(other.get_buffer(name), wanted_buffer):
-            raise ConfigError(f"{what} must know the same languages and n-grams: train all on the same files")
+            raise ConfigError("models that tag together must know the same languages and n-grams: train all on the "
+                              "same files")  # fmt: skip
+    return other
 
 
 def _without_words(model: Model) -> Model:
