@@ -71,7 +71,8 @@ def test_the_packaged_model_is_the_same_in_torch() -> None:
     model.load_state_dict(weights, strict=False)
     batch = collate_units([cut_units(TEXT.encode())], rows=package.config.table_rows)
     scores = TorchUnitModel(model).score(batch)
-    np.testing.assert_allclose(scores, OnnxParallel(package, threads=1).score(batch), atol=0.1 * scores.std())
+    found = OnnxParallel(package, threads=1).score(batch)  # whose LSTMs round what they read to 8 bits
+    np.testing.assert_allclose(scores, found, atol=0.1 * scores.std(), rtol=0.01)
 
 
 def damaged(data: bytes) -> bytes:
