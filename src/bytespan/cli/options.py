@@ -70,10 +70,12 @@ BASE = "base"
 
 def model_path(text: str) -> Path:
     """Where the model lies that was asked for: the packaged one if it is called so, and no file here is."""
+    path = Path(text)
+    if text != BASE or path.exists():
+        return path
     from bytespan.tagger import PACKAGED_MODEL
 
-    path = Path(text)
-    return PACKAGED_MODEL if text == BASE and not path.exists() else path
+    return PACKAGED_MODEL
 
 
 Model = Annotated[
