@@ -5,9 +5,10 @@
     python recipes/questions.py adapt --system related --sentences 500
 
 A row is one system, folder and number of sentences; rows that
-`recipes/results/questions/adapt.json` holds are not made again, unless they were adapted from another packaged model.
-What is adapted from related languages begins with one of four models that saw six of the eight languages of
-MasakhaNER 2.0; each is trained when it is first needed, from the packaged model's weights.
+`recipes/results/questions/adapt.json` holds are not made again, unless they go back to another packaged model. What
+is adapted from related languages begins with one of four models that saw six of the eight languages of MasakhaNER 2.0,
+from the packaged model's weights; what is adapted to words, with a model of words of other languages, as the packaged
+one has seen those. Each of the five is trained when it is first needed.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from bytespan.package import SAMPLE_BYTES, read_package
 from bytespan.tagger import PACKAGED_MODEL, load
 
 TITLE = "6. A new language"
+FILE = "adapt.json"
 
 LANGUAGES = {"hau": "ha", "ibo": "ig", "kin": "rw", "lug": "lg", "swa": "sw", "wol": "wo", "yor": "yo", "zul": "zu"}
 """Folder of MasakhaNER 2.0 -> ISO 639 code."""
@@ -55,8 +57,13 @@ LEFT_OUT = (("hau", "zul"), ("ibo", "swa"), ("kin", "wol"), ("lug", "yor"))
 """Languages that one model of related languages has not seen."""
 
 RELATED_STEPS = 3000
-RELATED = (f"train.steps={RELATED_STEPS}", f"train.dev_every={RELATED_STEPS // 2}", "train.dev_bytes=20000")
-"""How the models of related languages are trained, otherwise than recipes/african.toml says."""
+"""Of a model of related languages, otherwise trained as recipes/african.toml says."""
+
+WORDS_LEFT_OUT = ("af", "wo", "yo")
+"""Languages that the model of words has not seen."""
+
+WORDS_STEPS = 4000
+"""Of the model of words, otherwise trained as recipes/base.toml says."""
 
 SCRATCH_BATCH = 6
 """Segments a step, from scratch."""
@@ -90,6 +97,11 @@ class Row:
         return next((group for group in LEFT_OUT if language in group), ())
 
     @property
+    def begins_elsewhere(self) -> bool:
+        """Whether it is adapted from another model than the packaged one."""
+        return self.system in ADAPTED and (self.system == "related" or self.task == "pos")
+
+    @property
     def figure(self) -> str:
         """What the scorer calls the figure that counts."""
         return "upos_f1" if self.task == "pos" else "f1"
@@ -103,18 +115,17 @@ class Places:
     work: Path
     results: Path
     model: Path
-    """The package to adapt."""
-    unseen: Path | None
-    """The same for `pos`, of a model that saw none of those languages; None takes `model`, and says so."""
+    """The packaged one, to adapt."""
     python: Path
     """Of the peers' environment."""
     threads: int
 
     def start(self, row: Row) -> Path:
         """The package that a row is adapted from."""
-        if row.system == "related":
-            return self.work / f"without-{'-'.join(row.left_out)}" / "model"
-        return self.unseen if row.task == "pos" and self.unseen else self.model
+        if not row.begins_elsewhere:
+            return self.model
+        left_out = "-".join(row.left_out)
+        return self.work / (f"{digest_of(self.model)}-without-{left_out}" if row.task == "ner" else "words") / "model"
 
 
 ROWS = tuple(
@@ -128,11 +139,13 @@ def measure(rows: Sequence[Row], places: Places) -> None:
     """Make what is not there yet; the result file is written after every row."""
     for row in rows:
         result = read_json(places.results) or {"old": {}, "rows": []}
-        wanted = asdict(row) | ({"model": digest_of(places.start(row))} if row.system == "adapted" else {})
+        wanted = asdict(row)
+        if row.system in ADAPTED and row.task == "ner":
+            wanted["packaged"] = digest_of(places.model)
         if any(wanted.items() <= entry.items() for entry in result["rows"]):
             continue
-        if row.system == "related":
-            train_related(row, places)
+        if row.begins_elsewhere:
+            train_start(row, places)
         if row.system in ADAPTED:
             wanted["model"] = digest_of(places.start(row))
             if wanted["model"] not in result["old"]:
@@ -144,25 +157,36 @@ def measure(rows: Sequence[Row], places: Places) -> None:
         print(f"{row.system} {row.folder} {row.sentences or 'all'}: {entry['score']}", file=sys.stderr, flush=True)
 
 
-def related_recipe(row: Row) -> Recipe:
-    """recipes/african.toml without the row's language and one more, words of both included."""
-    recipe = recipe_of(experiment_named("african"))
-    names = {LANGUAGES[language] for language in row.left_out}
-    corpora = tuple(corpus for corpus in recipe.corpora if corpus.name not in names)
-    return override(replace(recipe, corpora=corpora), RELATED)
+def start_recipe(row: Row) -> Recipe:
+    """Of the model that the row begins with, if that is not the packaged one.
+
+    recipes/african.toml without the row's language and one more, words of both included; for words, those of
+    recipes/base.toml, without the languages that are to be new.
+    """
+    name, steps = ("african", RELATED_STEPS) if row.task == "ner" else ("base", WORDS_STEPS)
+    recipe = recipe_of(experiment_named(name))
+    if row.task == "ner":
+        left_out = {LANGUAGES[language] for language in row.left_out}
+        corpora = tuple(corpus for corpus in recipe.corpora if corpus.name not in left_out)
+    else:
+        words = (corpus for corpus in recipe.corpora if corpus.train[0].startswith("pos/"))
+        corpora = tuple(corpus for corpus in words if corpus.name not in WORDS_LEFT_OUT)
+    settings = (f"train.steps={steps}", f"train.dev_every={steps // 2}", "train.dev_bytes=20000")
+    return override(replace(recipe, corpora=corpora), settings)
 
 
-def train_related(row: Row, places: Places) -> None:
-    """Train the model of related languages that the row begins with, unless it is there; goes on if it was stopped."""
+def train_start(row: Row, places: Places) -> None:
+    """Train the model that the row begins with, unless it is there; goes on if it was stopped."""
     package = places.start(row)
     if package.exists():
         return
     from bytespan.neural import runs
 
-    recipe = related_recipe(row)
+    recipe = start_recipe(row)
     runs.prepare(device="cpu", threads=places.threads)
     run = package.parent / "run"
-    for record in runs.run_training(recipe, run, data=places.data, initial=places.model):
+    initial = places.model if row.task == "ner" else None
+    for record in runs.run_training(recipe, run, data=places.data, initial=initial):
         if record.dev is not None:
             print(f"{run}: step {record.step}, dev {record.dev.mean:.2f}", file=sys.stderr, flush=True)
     write_run_package([run], package, recipe, scores=[], precision="int8", data=places.data, sample_bytes=SAMPLE_BYTES)
@@ -224,7 +248,7 @@ def recipe_from_scratch(row: Row, folder: Path, places: Places) -> Recipe:
     steps = settings_for(2 * size if row.task == "ner" else size).steps
     settings = recipe_of(experiment_named("african")).train
     corpus = CorpusConfig(train=(str(file),), natural=row.task == "ner")
-    model = replace(read_package(places.start(row), with_weights=False).config, languages=())
+    model = replace(read_package(places.model, with_weights=False).config, languages=())
     settings = replace(settings, steps=steps, checkpoint_every=steps, batch_size=SCRATCH_BATCH)
     return Recipe(model, settings, (corpus,))
 
@@ -249,7 +273,7 @@ def digest_of(package: Path) -> str:
 
 def old_files(row: Row, places: Places) -> Iterator[str]:
     """The test files of what the model that the row is adapted from was trained on."""
-    recipe = related_recipe(row) if row.system == "related" else recipe_of(experiment_named("base"))
+    recipe = start_recipe(row) if row.begins_elsewhere else recipe_of(experiment_named("base"))
     for folder in dict.fromkeys(file.rpartition("/")[0] for corpus in recipe.corpora for file in corpus.train):
         for name in ("test.conllu", "test.conll"):
             if (places.data / folder / name).exists():
@@ -277,7 +301,7 @@ def forgotten(entry: Mapping[str, Any], result: Mapping[str, Any]) -> float:
     return sum(falls) / len(falls)
 
 
-def section(result: Mapping[str, Any], *, unseen: bool) -> str:
+def section(result: Mapping[str, Any]) -> str:
     """The section of docs/questions.md."""
     lines = [
         f"## {TITLE}",
@@ -291,21 +315,25 @@ def section(result: Mapping[str, Any], *, unseen: bool) -> str:
         "model of MasakhaNER 2.0 without the language in question and one more "
         f"({'; '.join(' and '.join(group) for group in LEFT_OUT)}: four models), {RELATED_STEPS:,} steps with "
         "`recipes/african.toml` from the packaged model's weights. (That one has seen words of Wolof and Yoruba, with "
-        "their part of speech.) All systems "
+        "their part of speech.) Words (`pos/`), as the packaged model has seen these three languages: from a model of "
+        "the words of its others, "
+        f"{WORDS_STEPS:,} steps from scratch with `recipes/base.toml`. All systems "
         "had the same sentences; the peers had the development file besides, from which spaCy chooses its best model. "
         "From scratch: a model of the same shape, as many steps with the settings of `recipes/african.toml`, nothing "
         "held out and, unlike in adapting, no copies with swapped mentions. The score is that of the test file from "
         "raw text: F1 of entities, UPOS F1 of words. Forgotten: by how many points the mean of the test "
         "files of what the model had learnt before fell, accuracy of words and F1 of the entities that a file "
-        "annotates.",
-        "",
-        "All rows but the peers' are from commit b780b4d and before, when hashes that byte dropout hides were not made "
-        "up for ([LOG](../recipes/LOG.md)), and from the packaged model of then; they were not measured again yet.",
+        "annotates. One seed.",
         "",
     ]
-    if not unseen:
-        lines += ["The packaged model has seen the languages of `pos/`, though not as new: those rows show no more "
-                  "than that adapting does no harm.", ""]  # fmt: skip
+    earlier = {row["packaged"] for row in result["rows"] if "packaged" in row} - {digest_of(PACKAGED_MODEL)}
+    if earlier:
+        digests = ", ".join(f"{digest}…" for digest in sorted(earlier))
+        lines += [
+            "Rows of names are of an earlier packaged model than the one that is there now (`model.onnx` of SHA-256 "
+            f"{digests}).",
+            "",
+        ]
     for size in SIZES:
         head, rows = _table(result, size)
         if len(head) > 2:
@@ -361,9 +389,8 @@ def answer(arguments: argparse.Namespace, *, results: Path) -> str:
     places = Places(
         arguments.data,
         arguments.runs / "adapt",
-        results / "adapt.json",
+        results / FILE,
         arguments.model,
-        arguments.unseen,
         arguments.python,
         arguments.threads,
     )
@@ -376,7 +403,12 @@ def answer(arguments: argparse.Namespace, *, results: Path) -> str:
         and row.folder in (arguments.folder or FOLDERS)
     ]
     measure(wanted, places)
-    return section(read_json(places.results) or {"old": {}, "rows": []}, unseen=arguments.unseen is not None)
+    return section(read_results(results))
+
+
+def read_results(results: Path) -> dict[str, Any]:
+    """What was measured before."""
+    return read_json(results / FILE) or {"old": {}, "rows": []}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -385,7 +417,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", action="append", choices=FOLDERS, help="likewise")
     parser.add_argument("--sentences", action="append", choices=["100", "500", "all"], help="likewise")
     parser.add_argument("--model", type=Path, default=PACKAGED_MODEL, help="to adapt (default: the packaged model)")
-    parser.add_argument("--unseen", type=Path, help="to adapt to pos/af, wo and yo, which the packaged model has seen")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="of the peers' environment")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))

@@ -55,8 +55,8 @@ class Question:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     answer: Callable[[argparse.Namespace], str]
     """Measures, and gives the section."""
-    section: Callable[[], str] | None = None
-    """From what was measured before, nothing if nothing was; None if that does not tell all that the section says."""
+    section: Callable[[], str]
+    """From what was measured before, nothing if nothing was."""
 
 
 QUESTIONS = {
@@ -79,6 +79,7 @@ QUESTIONS = {
         "a new language from few sentences, and what is forgotten",
         adapting.add_arguments,
         lambda arguments: adapting.answer(arguments, results=RESULTS),
+        lambda: adapting.section(adapting.read_results(RESULTS)),
     ),
     "memory": Question(
         memory.TITLE,
@@ -142,8 +143,7 @@ stands for what has not been measured.
 def write_page() -> None:
     """Write what was measured before."""
     for question in QUESTIONS.values():
-        section = question.section() if question.section else ""
-        if section:
+        if section := question.section():
             write_section(PAGE, question.title, section)
 
 
