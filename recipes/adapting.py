@@ -377,10 +377,10 @@ def _answer(result: Mapping[str, Any]) -> str:
             )
     if not parts:
         return "Not all of it is measured yet."
-    minutes = [row["wall_s"] / 60 for row in result["rows"] if row["system"] in ADAPTED]
+    minutes = [row["cpu_s"] / 60 for row in result["rows"] if row["system"] in ADAPTED]
     return (
         f"**With 500 sentences a model {'; one '.join(parts)}.** An adaptation took "
-        f"{min(minutes):.1f} to {max(minutes):.1f} minutes."
+        f"{min(minutes):.1f} to {max(minutes):.1f} minutes of CPU time."
     )
 
 
