@@ -257,7 +257,10 @@ def test_a_model_that_knows_some_ngrams_meets_those_of_the_new_text(
     model.meet(before)
     sample = pack_sample([document.data for document in tiny_documents])
     export_package(model, tmp_path / "old", provenance=Provenance("old"), with_weights=False, sample=sample)
-    adaptation = prepare_adaptation(tmp_path / "old", [str(adapted.train)])
+    with (tmp_path / "meals.jsonl").open("wb") as stream:
+        write_documents([eaten("Ana", "laksa"), *MEALS], stream, format="jsonl")
+    adaptation = prepare_adaptation(tmp_path / "old", [str(tmp_path / "meals.jsonl")])
+    assert sum(b"laksa" in member.document.data for member in adaptation.train) > 1
     next(adapt(adaptation))
     export_adapted(adaptation, tmp_path / "new", name="new", files=())
     after = ngrams_of(read_package(tmp_path / "new"))
@@ -265,6 +268,7 @@ def test_a_model_that_knows_some_ngrams_meets_those_of_the_new_text(
     assert all(after.holds(cut_units(document.data).hashes).all() for document in tiny_documents)
     assert after.holds(cut_units(b"ramen").hashes).all()
     assert not before.holds(cut_units(b"ramen").hashes).all()
+    assert not after.holds(cut_units(b"laksa").hashes)[0, 0]  # of one line, however often swapped into others
 
 
 def test_a_tuned_model_is_compared_as_it_was_before_that(

@@ -1,9 +1,11 @@
 """A packaged model taught a language or labels more, from some hundred sentences, while it keeps what it knows.
 
-Training goes on from the package's weights, on the new documents, and at each step on a rehearsal of old text (see
-`neural.rehearsal`). The new documents are read with their mentions swapped, too. How long to train follows from the
-amount of new text, and the last weights are kept: the rate falls to nothing, and a few held-out sentences would choose
-by chance. What was learnt is measured on development documents; without any, every twentieth line is held out for that.
+Training goes on from the package's weights, on the new documents, and at every second step on a rehearsal of old text
+(see `neural.rehearsal`). The new documents are read with their mentions swapped, too; which n-grams the model knows
+follows from the documents as they are, so that it learns to do without those of a single line. How long to train
+follows from the amount of new text, and the last weights are kept: the rate falls to nothing, and a few held-out
+sentences would choose by chance. What was learnt is measured on development documents; without any, every twentieth
+line is held out for that.
 """
 
 import logging
@@ -44,7 +46,7 @@ ASKED = 10
 COPIES, SWAPPED = 3, 0.5
 """How often the new text is read once more with mentions swapped, and the fraction of the mentions that are."""
 
-EPOCHS = 36
+EPOCHS = 54
 """How often the new text is read, in any copy, within the bounds below."""
 
 CARRIED = "carried text, agreement with the old model"
@@ -58,7 +60,7 @@ FAINTNESS = 4.0
 
 SETTINGS = TrainConfig(
     batch_size=4, learning_rate=2e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.25, byte_dropout=0.05,
-    unit_dropout=0.06, hash_dropout=0.4, short_fraction=0.1, auxiliary_weight=5.0,
+    unit_dropout=0.06, hash_dropout=0.4, short_fraction=0.1, auxiliary_weight=10.0,
 )  # fmt: skip
 """What does not depend on the new text; see recipes/LOG.md for what was tried."""
 
@@ -135,7 +137,7 @@ def prepare_adaptation(
     if old.model.profiles:
         new = (cut_units(member.document.data) for member in members)
         state.model.know(with_profile(old.model.profiles, "", new))
-    met = ngrams_met(members, shape, settings)
+    met = ngrams_met(annotate([document for corpus in corpora for document in corpus]), shape, settings)
     if met is not None:
         state.model.meet(met)
     begin_faintly(state.model, known=old.model, by=FAINTNESS)

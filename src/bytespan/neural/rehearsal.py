@@ -1,10 +1,10 @@
 """What keeps a model from forgetting while it learns something new: it says of old text what it always said.
 
 A model package may carry a sample of text from what the model was trained on (`sample.jsonl.gz`, see docs/format.md).
-While the model is adapted, each step also asks for the old model's probabilities of every tag on some of that text
-(learning by distillation, Hinton et al. 2015; without forgetting, Li and Hoiem 2016). Labels that the old model did not
-know are taken to be absent from it. No annotation is needed, so the sample is plain text. Both models read it with the
-same bytes and hashes dropped, others at every step: so little text would be learnt by heart otherwise.
+While the model is adapted, every second step also asks for the old model's probabilities of every tag on some of that
+text (learning by distillation, Hinton et al. 2015; without forgetting, Li and Hoiem 2016). Labels that the old model
+did not know are taken to be absent from it. No annotation is needed, so the sample is plain text. Both models read it
+with the same bytes and hashes dropped, others at every step: so little text would be learnt by heart otherwise.
 """
 
 import gzip
