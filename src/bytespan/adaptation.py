@@ -46,7 +46,7 @@ ASKED = 10
 COPIES, SWAPPED = 3, 0.5
 """How often the new text is read once more with mentions swapped, and the fraction of the mentions that are."""
 
-EPOCHS = 54
+EPOCHS = 36
 """How often the new text is read, in any copy, within the bounds below."""
 
 CARRIED = "carried text, agreement with the old model"
