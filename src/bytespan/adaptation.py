@@ -60,7 +60,7 @@ FAINTNESS = 4.0
 
 SETTINGS = TrainConfig(
     batch_size=4, learning_rate=2e-3, table_rate=8.0, warmup_steps=20, clip_norm=1.0, dropout=0.25, byte_dropout=0.05,
-    unit_dropout=0.06, hash_dropout=0.4, short_fraction=0.1, auxiliary_weight=10.0,
+    unit_dropout=0.06, hash_dropout=0.4, short_fraction=0.1, auxiliary_weight=16.0,
 )  # fmt: skip
 """What does not depend on the new text; see recipes/LOG.md for what was tried."""
 
