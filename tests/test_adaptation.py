@@ -107,6 +107,11 @@ def test_an_adapted_model_knows_the_new_label_and_what_the_old_one_knew(
     assert sum(kept) > 0.8 * len(kept)
 
 
+def test_every_second_step_rehearses(carrying: Path, adapted: Adapted) -> None:
+    steps = adapt(prepare_adaptation(carrying, [str(adapted.train)]))
+    assert [next(steps).auxiliary_loss > 0 for _ in range(4)] == [True, False, True, False]
+
+
 def test_changes_tell_what_was_learnt_and_what_was_kept(adapted: Adapted) -> None:
     learnt = [change for change in adapted.changes if not change.is_kept]
     kept = [change for change in adapted.changes if change.is_kept]

@@ -31,6 +31,9 @@ from bytespan.units import cut_units
 Inputs = tuple[Tensor, ...]
 """The arguments of `Parallel.forward`."""
 
+EVERY = 2
+"""Steps from one rehearsal to the next: fewer of them, with more weight, keep as much and save time."""
+
 BATCH = 4
 """Segments a step."""
 

@@ -22,12 +22,9 @@ from bytespan.neural.decoders import Sampler
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.neural.losses import generator_losses, parallel_losses
 from bytespan.neural.parallel import Parallel
-from bytespan.neural.rehearsal import Rehearsal
+from bytespan.neural.rehearsal import EVERY, Rehearsal
 from bytespan.neural.scoring import DevCorpus, mean_score, score_corpora
 from bytespan.neural.unit_batches import TaggedBatch
-
-REHEARSED = 2
-"""Every how many steps old text is rehearsed: to do so more rarely, with more weight, saves time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class StepRecord:
     loss: float
     """Mean cross-entropy an output symbol (generator) or a unit (parallel), in nats."""
     auxiliary_loss: float
-    """Mean cross-entropy of the auxiliary head a span, or divergence of a rehearsal a unit, in nats; 0 without one."""
+    """Mean cross-entropy of the auxiliary head a span, or divergence of a rehearsal a unit, in nats; else 0."""
     learning_rate: float
     segment_length: int
     """Bytes (generator) or units (parallel) in the longest segment of the batch."""
@@ -87,7 +84,7 @@ def train(
 ) -> Iterator[StepRecord]:
     """Take steps from where `state` is to the end, changing it in place; yield a record after each.
 
-    A parallel decoder may be held to a rehearsal at every second step, with weight `auxiliary_weight`.
+    A parallel decoder may be held to a rehearsal every `rehearsal.EVERY` steps, with weight `auxiliary_weight`.
 
     Only rank 0 of several processes scores; the others wait for its verdict.
     """
@@ -122,8 +119,8 @@ def _take_step(
     if isinstance(state.model, Parallel):
         assert isinstance(batch, TaggedBatch)
         loss, auxiliary = parallel_losses(state.model, batch, dropout, config)
-        if rehearsal is not None and step % REHEARSED == 0:
-            auxiliary = rehearsal.loss(state.model, step // REHEARSED) / world
+        if rehearsal is not None and step % EVERY == 0:
+            auxiliary = rehearsal.loss(state.model, step // EVERY) / world
     else:
         assert isinstance(batch, Batch)
         assert state.auxiliary is not None
