@@ -15,6 +15,7 @@ from tables import cell, table
 from bytespan.calibration import (
     LEAST_PROBABILITY,
     UNCALIBRATED,
+    USUAL_THRESHOLD,
     Calibration,
     CurvePoint,
     Judged,
@@ -64,7 +65,7 @@ def measure_recall(tagger: Tagger, files: Files, *, documents: int | None = None
 
 
 def _judge_file(tagger: Tagger, path: Path, documents: int | None) -> tuple[CurvePoint, Judged]:
-    """What the most likely spans have, and all likely ones judged."""
+    """What the model has as it is, and all likely spans judged."""
     gold = some_documents(path, documents)
     before = measure(_pairs(gold, tagger, {}), task=ENTITIES)
     likely = {"threshold": LEAST_PROBABILITY, "alternatives": True}
@@ -179,13 +180,13 @@ Measured on the CoNLL languages, with thresholds as of `bytespan tune`: it looks
 least 0.5 % likely, maps the model's probability to the share of such spans that were right in the development file (two
 numbers, Platt scaling), and a threshold on that confidence chooses the spans. Flat spans leave out what overlaps a more
 probable span; with alternatives it stays, so that a place may have two labels or two bounds. Thresholds were chosen on
-the development file: for the best F1, flat, and for recall 5 and 7 points above that of the most likely spans (half of
-what was missing, if that is less), with alternatives.
+the development file: for the best F1, flat, and for recall 5 and 7 points above that before (half of what was missing,
+if that is less), with alternatives.
 
-The figures are precision (P) and recall (R) on the test file, in percent: *before*, of the most likely spans, without a
-threshold; at the *best F1*; and with the threshold for which 5 or 7 points more were *asked*, of which so many were
-*gained*. *Highest flat R* is all that flat spans can reach; *P at +5* is the precision where the test file's own curve
-reaches 5 points more recall."""
+The figures are precision (P) and recall (R) on the test file, in percent: *before*, of what the model gives untuned
+(the parallel decoder the spans that it finds at least {USUAL_THRESHOLD:.0%} likely); at the *best F1*; and with the
+threshold for which 5 or 7 points more were *asked*, of which so many were *gained*. *Highest flat R* is all that flat
+spans can reach; *P at +5* is the precision where the test file's own curve reaches 5 points more recall."""
 
 
 def _model_lines(name: str, result: dict[str, Any]) -> list[str]:
@@ -261,7 +262,7 @@ def draw(path: Path, results: Mapping[str, dict[str, Any]]) -> None:
                 label = f"{name}, {kind}" if kind == "flat" else f"{name}, with alternatives"
                 axes.plot(recall, precision, style, color=colour, label=label)
             before = row["before"]["test"]
-            axes.plot(before["recall"], before["precision"], "s", color=colour, label=f"{name}, most likely spans")
+            axes.plot(before["recall"], before["precision"], "s", color=colour, label=f"{name}, untuned")
             raised = row["raised"][-1]["test"]
             axes.plot(
                 raised["recall"],

@@ -26,8 +26,8 @@ def data(tmp_path: Path, tiny_documents: list[Document]) -> Path:
     new, old = tmp_path / "data" / FOLDER, tmp_path / "data" / "pos" / "en"
     for folder in (new, old):
         folder.mkdir(parents=True)
-    (new / "train.conll").write_text(columns(30, marks=False), encoding="utf-8")
-    (new / "test.conll").write_text(columns(3, marks=False), encoding="utf-8")
+    for name, sentences in (("train", 30), ("dev", 3), ("test", 3)):
+        (new / f"{name}.conll").write_text(columns(sentences, marks=False), encoding="utf-8")
     with (old / "test.conllu").open("wb") as stream:
         write_documents(
             [Document(d.data, {"tokens": d.spans["tokens"]}) for d in tiny_documents[:2]], stream, format="conllu"
@@ -65,7 +65,7 @@ def test_a_model_to_begin_with_is_trained_once_and_adapted(
     new = data / folder
     if row.task == "pos":
         new.mkdir()
-        for name in ("train", "test"):
+        for name in ("train", "dev", "test"):
             (new / f"{name}.conllu").write_bytes((data / "pos" / "en" / "test.conllu").read_bytes())
     (corpus, *_) = adapting.start_recipe(row).corpora
     for file in corpus.train:

@@ -252,11 +252,14 @@ class UnitReader(Reader):
             column += 2 * len(labels) + 1
         logs = [row[column : column + 2 * len(self.labels[task]) + 1].astype(np.float64) for row in scores]
         logs = [row - np.logaddexp.reduce(row) for row in logs]
-        return self.likely_units(units, logs, task) if self.floor else self.spans(units, logs, task)
+        if self.floor:
+            return self.likely_units(units, logs, task, self.floor)
+        return self.spans(units, logs, task) if task == "tokens" else self.likely_units(units, logs, task, 0.4)
 
-    def likely_units(self, units: list[tuple[int, int, str, int]], logs: list[np.ndarray], task: str) -> Found:
+    def likely_units(
+        self, units: list[tuple[int, int, str, int]], logs: list[np.ndarray], task: str, floor: float
+    ) -> Found:
         """Every span that is probable enough."""
-        assert self.floor
         found: Found = []
         for i, label in enumerate(self.labels[task]):
             for first in range(len(units)):
@@ -265,7 +268,7 @@ class UnitReader(Reader):
                     goes_on = float(np.exp(logs[last + 1][2 * i + 2])) if last + 1 < len(units) else 0.0
                     found.append((units[first][0], units[last][1], label, p * (1 - goes_on)))
                     p *= goes_on
-        return [span for span in found if span[3] >= self.floor]
+        return [span for span in found if span[3] >= floor]
 
     def units(self, data: bytes) -> list[tuple[int, int, str, int]]:
         """(first byte, byte after, characters, gap) of each unit."""

@@ -257,6 +257,21 @@ def test_lower_threshold_gives_more_spans_and_a_higher_one_fewer(either: Path) -
         assert all(a.byte_end <= b.byte_start for a, b in itertools.pairwise(spans))
 
 
+def test_untuned_entities_of_a_parallel_decoder_are_those_more_likely_than_the_usual_threshold(
+    tiny_parallel_package: Path,
+) -> None:
+    from bytespan.calibration import USUAL_THRESHOLD
+
+    tagger, words = bytespan.load(tiny_parallel_package), UNSURE.split()
+    texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))]
+    texts += [text.upper() for text in texts]
+    found = list(tagger.pipe(texts))
+    with_threshold = list(tagger.pipe(texts, threshold=USUAL_THRESHOLD))
+    assert [document.entities for document in found] == [document.entities for document in with_threshold]
+    assert any(span.score < 0.5 for document in found for span in document.entities)
+    assert any(token.score < USUAL_THRESHOLD for document in found for token in document.tokens)
+
+
 def test_alternatives_are_the_likely_spans_that_overlap_too(either: Path) -> None:
     tagger = bytespan.load(either)
     flat = tagger(UNSURE, threshold=0.006)

@@ -6,7 +6,7 @@ confidence is at least a threshold are then an operating point. Those above one 
 may have several spans, alternatives to each other, of which a flat answer keeps the most probable.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bytespan.errors import ConfigError
 from bytespan.evaluation import score_documents
 from bytespan.segments import stitch
-from bytespan.spans import Document, Span
+from bytespan.spans import TOKENS, Document, Span
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,6 +28,14 @@ BINS = 15
 
 THRESHOLDS = np.arange(1, 100) / 100
 """At which a curve is drawn."""
+
+USUAL_THRESHOLD = 0.4
+"""Of a parallel decoder's tasks that were not tuned, but for tokens, which leave no text out.
+
+F1 is best where spans are given that are more probable than half of it (Lipton et al. 2014, "Optimal Thresholding of
+Classifiers to Maximize F1 Measure"), here half of 0.8. See recipes/LOG.md for what it gains over the most likely
+segmentation.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,23 @@ class OperatingPoint:
         kept = list(spans) if self.alternatives else stitch(list(spans))
         scores = self.calibration.confidence(np.array([span.score for span in kept])).tolist()
         return [Span(span.start, span.end, span.label, score) for span, score in zip(kept, scores, strict=True)]
+
+
+def usual_points(tasks: Iterable[str], *, alternatives: bool = False) -> dict[str, OperatingPoint]:
+    """Task -> the operating point of a parallel decoder that was not tuned; tokens have none."""
+    return {task: OperatingPoint(USUAL_THRESHOLD, alternatives) for task in tasks if task != TOKENS}
+
+
+def floors_of(points: Mapping[str, OperatingPoint]) -> dict[str, float]:
+    """Task -> how probable a span must be for its operating point."""
+    return {task: point.floor for task, point in points.items()}
+
+
+def choose_spans(
+    points: Mapping[str, OperatingPoint], spans: Mapping[str, Sequence[Span]]
+) -> dict[str, Sequence[Span]]:
+    """Task -> the spans that its operating point chooses; all of a task that has none."""
+    return {task: points[task].choose(found) if task in points else found for task, found in spans.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from bytespan.calibration import OperatingPoint, Target
+from bytespan.calibration import OperatingPoint, Target, choose_spans, floors_of, usual_points
 from bytespan.errors import ConfigError, LabelError, ModelError
 from bytespan.package import TUNING, Package, Provenance, read_package
 from bytespan.runtime.batching import MAX_GROUP_DOCUMENTS, group_documents, open_model, tag_documents, tag_parts
@@ -43,9 +43,10 @@ class Tagger:
     ) -> Document:
         """The text with its spans of all tasks, or of some.
 
-        With a threshold, for all tasks or by task, all spans whose score is at least that, instead of the most likely
-        ones; of two that overlap the one of the higher score, or both with `alternatives`. Neither is needed where
-        `bytespan tune` chose them; a task that was not tuned takes the model's probabilities for its scores.
+        With a threshold, for all tasks or by task, all spans whose score is at least that; of two that overlap the one
+        of the higher score, or both with `alternatives`. Without, it is what `bytespan tune` chose. A task that was not
+        tuned takes the model's probabilities for its scores; a parallel decoder's has `USUAL_THRESHOLD`, but for
+        tokens, and they and a generator's tasks the most likely spans.
         Offsets count in the text as given. Bytes that are not UTF-8 are tagged as they are, with byte offsets only.
         Raises CorpusError for a lone surrogate, LabelError for a task that this model does not have.
         """
@@ -88,7 +89,7 @@ class Tagger:
             documents,
             tasks=wanted,
             beam_size=beam_size,
-            floors=_floors(points),
+            floors=floors_of(points),
             at_hand=isinstance(texts, (list, tuple)),
         )
         return map(partial(_choose, points), found) if points else found
@@ -109,7 +110,7 @@ class Tagger:
         one that is not UTF-8, comes as one part.
         """
         wanted, points = self._wanted(tasks, beam_size, threshold, alternatives)
-        found = tag_parts(self._model, as_document(text), tasks=wanted, beam_size=beam_size, floors=_floors(points))
+        found = tag_parts(self._model, as_document(text), tasks=wanted, beam_size=beam_size, floors=floors_of(points))
         return ((begin, _choose(points, part) if points else part) for begin, part in found)
 
     def threshold_for(
@@ -190,7 +191,8 @@ class Tagger:
         """Task -> the operating point, of tasks whose spans a threshold chooses."""
         thresholds = threshold if isinstance(threshold, Mapping) else dict.fromkeys(tasks, threshold)
         self._tasks(list(thresholds))
-        points: dict[str, OperatingPoint] = {}
+        is_parallel = self._package.config.decoder == "parallel"
+        points = usual_points(tasks, alternatives=bool(alternatives)) if is_parallel else {}
         for task in tasks:
             wanted = thresholds.get(task)
             if task in self._tunings:
@@ -219,15 +221,9 @@ def _prepare(
     )
 
 
-def _floors(points: Mapping[str, OperatingPoint]) -> dict[str, float]:
-    """Task -> how probable a span must be for its operating point."""
-    return {task: point.floor for task, point in points.items()}
-
-
 def _choose(points: Mapping[str, OperatingPoint], document: Document) -> Document:
     """The document with the spans that the operating points choose."""
-    spans = {task: points[task].choose(found) if task in points else found for task, found in document.spans.items()}
-    return Document(document.data, spans, identifier=document.identifier)
+    return Document(document.data, choose_spans(points, document.spans), identifier=document.identifier)
 
 
 def load(

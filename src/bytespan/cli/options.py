@@ -122,7 +122,7 @@ Threshold = Annotated[
         "--threshold",
         metavar="SCORE",
         help="Give every span whose score is at least this, of every task: above 0, below 1.",
-        show_default="as bytespan tune chose, else the most likely spans",
+        show_default="as bytespan tune chose, else 0.4; for tokens, and with a generator, the most likely spans",
     ),
 ]
 

@@ -1,12 +1,13 @@
 """Development scores while training: the torch model behind the same decoding that tags for users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bytespan.calibration import choose_spans, floors_of, usual_points
 from bytespan.config import ModelConfig
 from bytespan.decoding import DecoderState, predict_spans
 from bytespan.evaluation import Scores, score_annotated
@@ -103,10 +104,14 @@ class TorchUnitModel:
         return scores
 
 
-def predict(model: Generator | Parallel, data: Sequence[bytes], *, tasks: Sequence[str]) -> list[dict[str, list[Span]]]:
-    """The spans of every task in each of some documents, with either decoder."""
+def predict(
+    model: Generator | Parallel, data: Sequence[bytes], *, tasks: Sequence[str]
+) -> Sequence[Mapping[str, Sequence[Span]]]:
+    """The spans of every task in each of some documents, with either decoder, as `Tagger` gives them untuned."""
     if isinstance(model, Parallel):
-        return predict_by_units(TorchUnitModel(model), data, tasks=tasks)
+        points = usual_points(tasks)
+        found = predict_by_units(TorchUnitModel(model), data, tasks=tasks, floors=floors_of(points))
+        return [choose_spans(points, spans) for spans in found]
     return predict_spans(TorchSegmentModel(model), data, tasks=tasks, batch_size=128)
 
 
