@@ -136,9 +136,8 @@ were trained.
 | `pos-paper` | generator | words with part of speech | 13 | `recipes/weights` |
 
 Commands run in the project's root, with the data in `../shared/data`, which is not part of the project. An en dash
-stands for what has not been measured. But in sections 1 and 6, entities of parallel decoders that were not tuned are
-those of the most likely segmentation, as such models gave them when that was measured; since then they give the spans
-that are at least 40% likely.
+stands for what has not been measured. A parallel decoder that was not tuned gives the entities that it finds at least
+40% likely. Sections 1 and 6 were measured so; all others before, when such a model gave the most likely segmentation.
 """
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bytespan.config import Recipe, TrainConfig
+from bytespan.corpora.reading import read_documents
 from bytespan.corpora.writing import write_documents
 from bytespan.package import read_package
 from bytespan.spans import Document
@@ -87,6 +88,27 @@ def test_a_model_to_begin_with_is_trained_once_and_adapted(
     monkeypatch.setattr(adapting, "train_start", None)  # not called again
     adapting.measure([row], places)
     assert f"| {adapting.SYSTEMS[system]} |" in adapting.section(result)
+
+
+def test_an_adaptation_reads_all_sentences_and_is_measured_on_the_development_file(
+    data: Path, tmp_path: Path, tiny_parallel_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bytespan import adaptation
+
+    adapting = program("adapting")
+    prepared = []
+    prepare = adaptation.prepare_adaptation
+    monkeypatch.setattr(
+        adaptation, "prepare_adaptation", lambda *files: prepared.append(prepare(*files)) or prepared[0]
+    )
+    monkeypatch.setattr(adaptation, "adapt", lambda _: ())
+    (tmp_path / "train.conll").write_bytes((data / FOLDER / "train.conll").read_bytes())
+    places = adapting.Places(data, tmp_path, tmp_path / "adapt.json", tiny_parallel_package, Path("python"), 1)
+    adapting.adapt_package(adapting.Row("adapted", FOLDER, None), tmp_path, places)
+    (made,) = prepared
+    assert [corpus.name for corpus in made.dev] == [str(data / FOLDER / "dev.conll")]
+    gold = {document.data for document in read_documents(data / FOLDER / "train.conll")}
+    assert gold <= {member.document.data for member in made.train}
 
 
 def test_a_model_of_related_languages_has_seen_nothing_of_the_new_one() -> None:

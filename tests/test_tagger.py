@@ -12,6 +12,7 @@ import pytest
 
 import bytespan
 from bytespan import ConfigError, CorpusError, Document, LabelError, ModelError, Tagger
+from bytespan.neural.parallel import Parallel
 from bytespan.tagger import PACKAGED_MODEL
 
 
@@ -258,9 +259,11 @@ def test_lower_threshold_gives_more_spans_and_a_higher_one_fewer(either: Path) -
 
 
 def test_untuned_entities_of_a_parallel_decoder_are_those_more_likely_than_the_usual_threshold(
-    tiny_parallel_package: Path,
+    tiny_parallel_package: Path, tiny_parallel: Parallel
 ) -> None:
+    """In use and in the development scores of a training."""
     from bytespan.calibration import USUAL_THRESHOLD
+    from bytespan.neural.scoring import predict
 
     tagger, words = bytespan.load(tiny_parallel_package), UNSURE.split()
     texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))]
@@ -268,6 +271,8 @@ def test_untuned_entities_of_a_parallel_decoder_are_those_more_likely_than_the_u
     found = list(tagger.pipe(texts))
     with_threshold = list(tagger.pipe(texts, threshold=USUAL_THRESHOLD))
     assert [document.entities for document in found] == [document.entities for document in with_threshold]
+    in_training = predict(tiny_parallel, [document.data for document in found], tasks=["entities"])
+    assert [tuple(sorted(spans["entities"])) for spans in in_training] == [item.spans["entities"] for item in found]
     assert any(span.score < 0.5 for document in found for span in document.entities)
     assert any(token.score < USUAL_THRESHOLD for document in found for token in document.tokens)
 

@@ -44,9 +44,9 @@ class Tagger:
         """The text with its spans of all tasks, or of some.
 
         With a threshold, for all tasks or by task, all spans whose score is at least that; of two that overlap the one
-        of the higher score, or both with `alternatives`. Without, it is what `bytespan tune` chose. A task that was not
-        tuned takes the model's probabilities for its scores; a parallel decoder's has `USUAL_THRESHOLD`, but for
-        tokens, and they and a generator's tasks the most likely spans.
+        of the higher score, or both with `alternatives`. Without one, the threshold that `bytespan tune` chose. A task
+        that was not tuned has the model's probabilities as scores and, with a parallel decoder, a threshold of 0.4;
+        without any threshold, as tokens and a generator's tasks are then, it gets the most likely spans.
         Offsets count in the text as given. Bytes that are not UTF-8 are tagged as they are, with byte offsets only.
         Raises CorpusError for a lone surrogate, LabelError for a task that this model does not have.
         """
