@@ -119,9 +119,9 @@ def write_run_package(
     from bytespan.neural.rehearsal import pack_sample
 
     model, *others = map(load_best, runs)
-    whole = [corpus for corpus in recipe.corpora if corpus.sentences is None]  # of a file that is there twice, once
-    share = sample_bytes // max(sum(len(corpus.train) for corpus in whole), 1)
-    texts = [text for corpus in whole for text in sample_of(corpus, data, share)]
+    whole = {corpus.train: corpus for corpus in recipe.corpora if corpus.sentences is None}  # each file once
+    share = sample_bytes // max(sum(map(len, whole)), 1)
+    texts = [text for corpus in whole.values() for text in sample_of(corpus, data, share)]
     provenance = provenance_of(
         path.stem if path.parent != runs[0] else runs[0].name, recipe, scores=scores, precision=precision
     )

@@ -1,11 +1,13 @@
 """Every block of the README runs as pasted, in order, in an empty directory that has nothing but the examples."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,31 @@ def test_every_file_that_the_readme_names_is_there() -> None:
     links = re.findall(r"\]\(([^):]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_what_the_packaged_model_and_its_peers_score_is_what_was_measured() -> None:
+    results = ROOT / "recipes" / "results"
+    base = json.loads((results / "base.json").read_text(encoding="utf-8"))
+    peers = json.loads((results / "peers.json").read_text(encoding="utf-8"))
+    languages = ("bg", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "id", "it", "sv")
+    words = {f"pos/{language}/test.conllu" for language in languages}
+
+    def mean(scores: list[dict[str, Any]], name: str) -> str:
+        wanted = words if name == "upos_f1" else {file for file in names if file.endswith("/test.conll")}
+        found = {score["file"]: score[name] for score in scores if score["file"] in wanted}
+        assert set(found) == wanted
+        return f"{sum(found.values()) / len(found):.1f}"
+
+    names = {score["file"] for score in base["scores"] if score["file"].startswith("ner/")}
+    by_peer = {peer: [score for entry in peers if entry["peer"] == peer and entry["sentences"] is None
+                      for score in entry["scores"]] for peer in ("udpipe", "crf")}  # fmt: skip
+    told = re.search(r"The packaged model, (.*?) MB, .*? with ([\d.]+) on .*? has ([\d.]+), .*? F1 of ([\d.]+), .*? "
+                     r"has ([\d.]+);", README, re.DOTALL)  # fmt: skip
+    assert told is not None
+    assert told.groups() == (
+        f"{base['megabytes']:.1f}",
+        mean(base["scores"], "upos_f1"),
+        mean(by_peer["udpipe"], "upos_f1"),
+        mean(base["scores"], "f1"),
+        mean(by_peer["crf"], "f1"),
+    )
