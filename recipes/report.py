@@ -333,10 +333,17 @@ def generator(results: Results) -> list[str]:
     return [*lines, f"Again, from the packages: `python recipes/experiments.py score {names}`.", ""]
 
 
-UNSCALED = ("conll-parallel-seed1", "conll-de", "pos-en", "pos-sv", "ewt-en")
+UNSCALED = ("conll-parallel-seed1", "conll-de", "pos-sv", "ewt-en")
 """Trainings in which hidden hashes were not made up for, and which nobody has made again since (recipes/LOG.md)."""
-KNOWING = ("conll-parallel", "base")
-"""Parallel decoders that know which n-grams they met; nobody has made the others again since."""
+UNKNOWING = (
+    *JOINED,
+    "conll-parallel-seed1",
+    *(f"conll-{name}" for name in ("en", "de", "es", "nl")),
+    "pos-el",
+    "pos-sv",
+    "ewt-en",
+)
+"""Trainings that know not which n-grams they met; nobody has made them again since."""
 
 HEAD = """# Results
 
@@ -365,15 +372,16 @@ def page(results: Results) -> str:
 
 def unscaled(results: Results) -> list[str]:
     """Which trainings would be a little better if they were made again."""
-    names = [f"`{name}`" for name in UNSCALED if name in results.experiments]
+    names, unknowing = (
+        [f"`{name}`" for name in dict.fromkeys(group) if name in results.experiments] for group in (UNSCALED, UNKNOWING)
+    )
     if not names:
         return []
-    knowing = " and ".join(f"`{name}`" for name in KNOWING)
     return [
         f"{', '.join(names)}: these were trained and scored before hashes that byte dropout hides were made up for, "
-        "which gave others 0.3 to 2 points ([how much](../recipes/LOG.md)); beside those they are low. Of all parallel "
-        f"decoders only {knowing} know which n-grams they met, which is worth 0.1 to 0.9 points, and 1 to 2 "
-        "to names in many languages (the same page).",
+        "which gave others 0.3 to 2 points ([how much](../recipes/LOG.md)); beside those they are low. "
+        f"{', '.join(unknowing)}: these do not know which n-grams they met, which is worth 0.1 to 0.9 points, and 1 "
+        "to 2 to names in many languages (the same page).",
         "",
     ]
 
