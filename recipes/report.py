@@ -335,15 +335,8 @@ def generator(results: Results) -> list[str]:
 
 UNSCALED = ("conll-parallel-seed1", "conll-de", "pos-sv", "ewt-en")
 """Trainings in which hidden hashes were not made up for, and which nobody has made again since (recipes/LOG.md)."""
-UNKNOWING = (
-    *JOINED,
-    "conll-parallel-seed1",
-    *(f"conll-{name}" for name in ("en", "de", "es", "nl")),
-    "pos-el",
-    "pos-sv",
-    "ewt-en",
-)
-"""Trainings that know not which n-grams they met; nobody has made them again since."""
+UNKNOWING = (*JOINED, *UNSCALED, "conll-en", "conll-es", "conll-nl", "pos-el")
+"""Trainings that do not know which n-grams they met; nobody has made them again since."""
 
 HEAD = """# Results
 
@@ -367,20 +360,16 @@ def page(results: Results) -> str:
     """The whole of docs/results.md."""
     parts = (conll, parts_of_speech, entities, together, spread, learning, sizes, african, generator)
     lines = [line for part in parts for line in part(results)]
-    return HEAD + "\n".join([*unscaled(results), *lines, *curves(), *budgets(results)])
+    return HEAD + "\n".join([*unscaled(), *lines, *curves(), *budgets(results)])
 
 
-def unscaled(results: Results) -> list[str]:
+def unscaled() -> list[str]:
     """Which trainings would be a little better if they were made again."""
-    names, unknowing = (
-        [f"`{name}`" for name in dict.fromkeys(group) if name in results.experiments] for group in (UNSCALED, UNKNOWING)
-    )
-    if not names:
-        return []
+    names, unknowing = (", ".join(f"`{name}`" for name in group) for group in (UNSCALED, UNKNOWING))
     return [
-        f"{', '.join(names)}: these were trained and scored before hashes that byte dropout hides were made up for, "
+        f"{names}: these were trained and scored before hashes that byte dropout hides were made up for, "
         "which gave others 0.3 to 2 points ([how much](../recipes/LOG.md)); beside those they are low. "
-        f"{', '.join(unknowing)}: these do not know which n-grams they met, which is worth 0.1 to 0.9 points, and 1 "
+        f"{unknowing}: these do not know which n-grams they met, which is worth 0.1 to 0.9 points, and 1 "
         "to 2 to names in many languages (the same page).",
         "",
     ]

@@ -69,7 +69,7 @@ class Tagger:
         tuple at once by that much.
 
         A model in int8, such as `base`, rounds by the largest number of a batch: beside other texts a text's scores may
-        differ by hundredths from those that it has alone, and one word in a thousand may have another label.
+        differ by hundredths from those that it has alone, and one to four words in a thousand may have another label.
 
         `workers`: processes to share the work, if more than one; each has one thread and two such groups of texts at a
         time. They are spawned, so the program that asks for them must stand under `if __name__ == "__main__":`. Raises
