@@ -67,6 +67,8 @@ class Experiment:
     """Hours, steps and bytes of the trainings that led to the weights it began with (see README.md)."""
     initial: Path | None = None
     """The package with whose weights it begins."""
+    device: str = "cpu"
+    """The torch device of its training; scoring needs none."""
     joins: tuple[str, ...] = ()
     """Names of the experiments whose models tag together as this one, which then is no training of its own."""
 
@@ -113,7 +115,15 @@ EXPERIMENTS = (
         precision="int8",
         sample_bytes=99_000,
         is_tuned=True,
-        earlier=(9.215, 112_600, 860_956_922),
+        settings=(
+            "train.batch_size=192",
+            "train.learning_rate=3e-3",
+            "train.table_rate=6",
+            "train.warmup_steps=300",
+            "train.steps=7568",
+            "train.dev_every=7568",
+        ),
+        device="cuda",
     ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
     *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),
@@ -183,10 +193,11 @@ def train(experiment: Experiment, places: Places) -> None:
     from bytespan.teaching import ask_teachers
 
     recipe = recipe_of(experiment)
-    runs.prepare(device="cpu", threads=places.threads)
+    runs.prepare(device=experiment.device, threads=places.threads)
     teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
+    output, initial, device = places.runs / experiment.name, experiment.initial, experiment.device
     for record in runs.run_training(
-        recipe, places.runs / experiment.name, data=places.data, initial=experiment.initial, teach=teach
+        recipe, output, data=places.data, initial=initial, device=device, teach=teach
     ):
         if record.dev is not None:
             report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
@@ -269,6 +280,7 @@ def score(experiment: Experiment, places: Places) -> None:
         "parameters": parameters_of(path),
         "megabytes": round(size_on_disk(path) / 1e6, 3),
         "training": training_of(experiment, places),
+        "device": experiment.device,
         "scores": scores,
     }
     write_json(places.results / f"{experiment.name}.json", result)

@@ -229,15 +229,18 @@ def sizes(results: Results) -> list[str]:
             weight = (f"{parameters['dense']:,}", f"{parameters['table']:,}", result["megabytes"], result["precision"])
             steps = f"{training['steps']:,}" if "steps" in training else None
             price = [lost_points(result, task) for task in ("tokens", "entities")]
-            rows.append((name, *weight, *price, steps, training.get("hours"), result["seed"], result["commit"]))
+            hours = training.get("hours")
+            if result.get("device", "cpu") != "cpu":
+                hours = f"{hours:.2f} (GPU)"
+            rows.append((name, *weight, *price, steps, hours, result["seed"], result["commit"]))
     return [
         "## Size and training time",
         "",
         "Parameters besides those of the table of hashed n-grams, of which a text reads a few rows; the package; "
         "what its weights lose by being rounded, in points of accuracy of words and of F1 of entities, the mean over "
-        "the development files (below 0 is a gain); hours of optimizer steps on a CPU that other work shared, without "
-        "scoring; the commit that it was packaged "
-        "at, with a + if files had changed since.",
+        "the development files (below 0 is a gain); hours of optimizer steps without scoring, on a core of a CPU that "
+        "other work shared, those of `base` on an H200 GPU that two other trainings shared; the commit that it was "
+        "packaged at, with a + if files had changed since.",
         "",
         *table(head, rows),
     ]

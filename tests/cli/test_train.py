@@ -83,6 +83,14 @@ train = ["absent.conll"]
 """
 
 
+@pytest.mark.parametrize("device", ["cude", "meta"])
+def test_a_device_that_is_not_here_is_named(run: Run, tmp_path: Path, device: str) -> None:
+    ended = run("train", "--train", "gold.conll", "--output", "run", "--device", device)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith(f"bytespan: --device {device}: torch cannot use it here: ")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_choice_of_corpora_leaves_the_others_of_the_recipe_unread(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.conll").write_text(ANNOTATED, encoding="utf-8")
     (tmp_path / "recipe.toml").write_text(RECIPE, encoding="utf-8")

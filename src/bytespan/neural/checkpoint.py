@@ -138,7 +138,7 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
         moments = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         if any(value.shape not in ((), parameter.shape) for value in moments.values()):
             raise ModelError(f"{path}: the training state does not fit the model at {name}: start the run again")
-        state.optimizer.state[parameter] = {key: t if key == "step" else t.to(device) for key, t in moments.items()}
+        state.optimizer.state[parameter] = {key: t.to(device) for key, t in moments.items()}
     return state, train
 
 

@@ -321,7 +321,14 @@ def _open_log(path: Path, columns: Sequence[str], resumed_at: int) -> TextIO:
 
 
 def prepare(*, device: str, threads: int | None = None) -> None:
-    """Set torch's threads, and join the other processes if torchrun started some: gloo on CPU, nccl on GPU."""
+    """Set torch's threads, and join the other processes if torchrun started some: gloo on CPU, nccl on GPU.
+
+    Raises ConfigError for a device that is not here.
+    """
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch built without CUDA asserts
+        raise ConfigError(f"--device {device}: torch cannot use it here: {str(error).splitlines()[0]}") from error
     if threads is not None:
         torch.set_num_threads(threads)
     if distributed.is_torchelastic_launched() and not distributed.is_initialized():
