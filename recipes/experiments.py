@@ -196,9 +196,7 @@ def train(experiment: Experiment, places: Places) -> None:
     runs.prepare(device=experiment.device, threads=places.threads)
     teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
     output, initial, device = places.runs / experiment.name, experiment.initial, experiment.device
-    for record in runs.run_training(
-        recipe, output, data=places.data, initial=initial, device=device, teach=teach
-    ):
+    for record in runs.run_training(recipe, output, data=places.data, initial=initial, device=device, teach=teach):
         if record.dev is not None:
             report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
 

@@ -111,14 +111,29 @@ def test_every_way_of_training_lowers_the_loss(change: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("capability", "precision", "expected"),
-    [("AVX512", "bf16", True), ("AVX512", "fp32", False), ("AVX2", "bf16", False), ("DEFAULT", "bf16", False)],
+    ("found", "precision", "expected"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, "bf16", True),
+        ({"avx512_f": True, "avx512_bf16": True}, "fp32", False),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, "bf16", False),
+        ({"architecture": "aarch64", "neon": True}, "bf16", False),
+    ],
 )
 def test_bf16_is_left_to_processors_that_do_not_imitate_it(
-    capability: str, precision: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+    found: dict[str, object], precision: str, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
     assert multiplies_in_bf16(replace(TRAIN, precision=precision), torch.device("cpu")) is expected
+    assert multiplies_in_bf16(replace(TRAIN, precision=precision), torch.device("cuda")) is (precision == "bf16")
+
+
+@pytest.mark.parametrize(("capability", "expected"), [("AVX512", True), ("AVX2", False), ("DEFAULT", False)])
+def test_a_torch_that_does_not_know_the_instructions_goes_by_the_vectors(
+    capability: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert multiplies_in_bf16(replace(TRAIN, precision="bf16"), torch.device("cpu")) is expected
 
 
 def test_same_seed_gives_the_same_losses_and_another_seed_others() -> None:

@@ -21,10 +21,15 @@ from bytespan.neural.unit_batches import TaggedBatch
 def multiplies_in_bf16(config: TrainConfig, device: torch.device) -> bool:
     """Whether matrix products are in bfloat16: as configured, but never on processors that only imitate it.
 
-    Those are x86 ones without AVX-512, where a step of the parallel decoder takes ten times as long as in fp32.
+    Those are all that lack x86's instructions for it; there a step of the parallel decoder takes three to ten times as
+    long as in fp32. A torch that does not know of these instructions takes AVX-512 for a sign of them.
     """
-    imitates = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
-    return config.precision == "bf16" and not imitates
+    if config.precision == "fp32" or device.type != "cpu":
+        return config.precision == "bf16"
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def generator_losses(
