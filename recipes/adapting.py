@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from cutting import write_first_sentences
-from experiments import experiment_named, recipe_of
+from experiments import RECIPES, experiment_named, recipe_of
 from package import write_run_package
 from peers import cpu_seconds
 from scoring import read_json, score_file, write_json
 from tables import table
 
-from bytespan.config import CorpusConfig, Recipe, override
+from bytespan.config import CorpusConfig, Recipe, override, read_recipe
 from bytespan.corpora.reading import read_documents
 from bytespan.evaluation import score_annotated
 from bytespan.package import SAMPLE_BYTES, read_package
@@ -164,7 +164,7 @@ def start_recipe(row: Row) -> Recipe:
     recipes/base.toml, without the languages that are to be new.
     """
     name, steps = ("african", RELATED_STEPS) if row.task == "ner" else ("base", WORDS_STEPS)
-    recipe = recipe_of(experiment_named(name))
+    recipe = read_recipe(RECIPES / f"{name}.toml")
     if row.task == "ner":
         left_out = {LANGUAGES[language] for language in row.left_out}
         corpora = tuple(corpus for corpus in recipe.corpora if corpus.name not in left_out)

@@ -138,6 +138,7 @@ EXPERIMENTS = (
         precision="int8",
         sample_bytes=SAMPLE_BYTES,  # names take more text than words to keep in mind
         initial=ROOT / "src/bytespan/models/base.zip",
+        settings=("train.batch_size=16", "train.steps=6000", "train.dev_every=2000"),
     ),
     Experiment("conll-paper", "conll-paper", package="recipes/weights/conll-paper", earlier=(1.064, 16400, 22287360)),
     Experiment("conll-paper-free", "conll-paper", scores="conll-paper", options=("--no-whole-words",)),
