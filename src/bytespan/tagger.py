@@ -82,7 +82,7 @@ class Tagger:
         wanted, points = self._wanted(tasks, beam_size, threshold, alternatives)
         documents = (as_document(text) for text in texts)
         if workers > 1:
-            from bytespan.runtime.workers import in_order
+            from bytespan.workers import in_order
 
             prepare = partial(_prepare, self._package, wanted, beam_size, threshold, alternatives)
             groups = group_documents(documents, first=MAX_GROUP_DOCUMENTS)

@@ -38,11 +38,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def run(model: ModelConfig = MODEL, config: TrainConfig = TRAIN) -> tuple[TrainingState, list[StepRecord]]:
+def run(
+    model: ModelConfig = MODEL, config: TrainConfig = TRAIN, drawers: int = 0
+) -> tuple[TrainingState, list[StepRecord]]:
     vocabulary = Vocabulary(model.segment_length, corpus.LABELS)
     state = new_state(model, vocabulary, config)
     sampler = SegmentSampler(corpus.documents(), vocabulary, model, config)
-    return state, list(train(state, sampler, DEV, config))
+    return state, list(train(state, sampler, DEV, config, drawers=drawers))
 
 
 def test_tiny_model_learns_a_tiny_corpus_by_heart() -> None:
@@ -140,6 +142,12 @@ def test_same_seed_gives_the_same_losses_and_another_seed_others() -> None:
     config = replace(TRAIN, steps=20, dropout=0.3, byte_dropout=0.3)
     losses = [[record.loss for record in run(config=replace(config, seed=seed))[1]] for seed in (1, 1, 2)]
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_batches_that_other_processes_draw_give_the_same_losses() -> None:
+    config = replace(TRAIN, steps=20, dropout=0.3, byte_dropout=0.3)
+    alone, ahead = (run(config=config, drawers=drawers)[1] for drawers in (0, 2))
+    assert [record.loss for record in alone] == [record.loss for record in ahead]
 
 
 def test_global_random_state_plays_no_part() -> None:

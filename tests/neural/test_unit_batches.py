@@ -9,6 +9,7 @@ from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated, annotate
 from bytespan.languages import salt_of
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
+from bytespan.neural.decoders import draw_ahead
 from bytespan.neural.unit_batches import STEPS_MULTIPLE, TaggedBatch, UnitSampler, ngrams_met
 from bytespan.ngrams import UNKNOWN
 from bytespan.spans import Document, Span
@@ -161,6 +162,14 @@ def test_every_unit_is_drawn_about_as_often() -> None:
     assert values[0] > 0.3 * values[50]
     assert values[90] < 1.6 * values[50]
     assert values[-1] < 3 * values[50]
+
+
+def test_other_processes_draw_the_same_batches() -> None:
+    sampler = make_sampler(byte_dropout=0.3, hash_dropout=0.2)
+    steps = range(BATCHES_PER_POOL + 3, 3 * BATCHES_PER_POOL + 2)
+    drawn = list(zip(steps, draw_ahead(sampler, steps, workers=2), strict=False))
+    assert [step for step, _ in drawn] == list(steps)
+    assert all(same(batch, sampler.batch(step)) for step, batch in drawn)
 
 
 def test_unit_longer_than_a_segment_is_one_of_its_own() -> None:

@@ -33,9 +33,9 @@ from bytespan.cli.options import (
 if TYPE_CHECKING:
     from bytespan.corpora.texts import TextLine
     from bytespan.package import Package
-    from bytespan.runtime.workers import Work
     from bytespan.spans import Document
     from bytespan.tagger import Tagger
+    from bytespan.workers import Work
 
     Render = Callable[[TextLine, Document], str]
     Answer = Callable[[list[TextLine]], Iterator[str]]
@@ -145,7 +145,7 @@ def tag(
                     for text in answers:
                         results.write_now(text)
             else:
-                from bytespan.runtime.workers import hand_on
+                from bytespan.workers import hand_on
 
                 hand_on(prepare, groups, results.write_now, workers=workers)
         results.write(foot)

@@ -153,7 +153,7 @@ class SegmentSampler:
         """The batch of optimizer step `step` (0-based)."""
         number = step // BATCHES_PER_POOL
         if self._pool[0] != number:
-            self._pool = (number, self._draw_pool(number))
+            self._pool = (number, self.pool(number))
         return self._pool[1][step % BATCHES_PER_POOL]
 
     def segment_length_at(self, step: int) -> int:
@@ -162,7 +162,8 @@ class SegmentSampler:
         first = min(self.train.first_length, longest)
         return first + int((longest - first) * growth_at(step, self.train))
 
-    def _draw_pool(self, number: int) -> list[Batch]:
+    def pool(self, number: int) -> list[Batch]:
+        """The batches of BATCHES_PER_POOL steps in a row."""
         rng = np.random.default_rng([self.train.seed, number])
         length = self.segment_length_at(number * BATCHES_PER_POOL)
         dropped = self.train.byte_dropout * growth_at(number * BATCHES_PER_POOL, self.train)

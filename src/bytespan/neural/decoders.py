@@ -1,19 +1,22 @@
 """The two decoders behind one door: which model, which weights and which batches a recipe's settings ask for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice
 
 from torch import Tensor
 
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
 from bytespan.errors import ConfigError
-from bytespan.neural.batches import SegmentSampler
+from bytespan.neural.batches import BATCHES_PER_POOL, Batch, SegmentSampler
 from bytespan.neural.generate import AuxiliaryHead, Generator, transplant
 from bytespan.neural.parallel import Parallel, transplant_tags
-from bytespan.neural.unit_batches import UnitSampler
+from bytespan.neural.unit_batches import TaggedBatch, UnitSampler
 from bytespan.ngrams import NgramFilter
 from bytespan.teaching import Lessons
 from bytespan.vocabulary import Vocabulary
+from bytespan.workers import in_order
 
 Model = Generator | Parallel
 Sampler = SegmentSampler | UnitSampler
@@ -47,6 +50,17 @@ def new_sampler(
     if model.decoder == "parallel":
         return UnitSampler(members, vocabulary, model, train, lessons, known)
     return SegmentSampler([member.document for member in members], vocabulary, model, train)
+
+
+def draw_ahead(sampler: Sampler, steps: range, *, workers: int) -> Iterator[Batch | TaggedBatch]:
+    """The batches of these steps, drawn by so many processes while earlier ones are learnt from."""
+    pools = range(steps.start // BATCHES_PER_POOL, -(-steps.stop // BATCHES_PER_POOL))
+    drawn = chain.from_iterable(in_order(partial(_drawing, sampler), pools, workers=workers))
+    return islice(drawn, steps.start % BATCHES_PER_POOL, None)
+
+
+def _drawing(sampler: Sampler) -> Callable[[int], Sequence[Batch | TaggedBatch]]:
+    return sampler.pool
 
 
 def adopt_weights(model: Model, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:

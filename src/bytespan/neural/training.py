@@ -18,7 +18,7 @@ from bytespan.config import TrainConfig
 from bytespan.evaluation import Scores
 from bytespan.neural.batches import Batch, growth_at
 from bytespan.neural.checkpoint import TrainingState
-from bytespan.neural.decoders import Sampler
+from bytespan.neural.decoders import Sampler, draw_ahead
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.neural.losses import generator_losses, parallel_losses
 from bytespan.neural.parallel import Parallel
@@ -81,17 +81,25 @@ def train(
     dev: Sequence[DevCorpus],
     config: TrainConfig,
     rehearsal: Rehearsal | None = None,
+    *,
+    drawers: int = 0,
 ) -> Iterator[StepRecord]:
     """Take steps from where `state` is to the end, changing it in place; yield a record after each.
 
     A parallel decoder may be held to a rehearsal every `rehearsal.EVERY` steps, with weight `auxiliary_weight`.
 
+    drawers: processes that draw batches ahead, for a device that is faster than one; 0 draws each in its turn.
+
     Only rank 0 of several processes scores; the others wait for its verdict.
     """
+    steps = range(state.progress.step, config.steps)
+    batches: Iterator[Batch | TaggedBatch] = map(sampler.batch, steps)
+    if drawers:
+        batches = draw_ahead(sampler, steps, workers=drawers)
     while state.progress.step < config.steps and not should_stop(state.progress.misses, config):
         step = state.progress.step
         began = time.perf_counter()
-        batch = sampler.batch(step)
+        batch = next(batches)
         loss, auxiliary_loss = _take_step(state, batch, step, config, rehearsal)
         elapsed_s = time.perf_counter() - began
         state.progress = replace(

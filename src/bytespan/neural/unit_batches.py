@@ -1,6 +1,6 @@
 """Training batches of the parallel decoder: segments of whole units, drawn at random from all corpora."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -153,7 +153,7 @@ class UnitSampler:
         """The batch of optimizer step `step` (0-based)."""
         number = step // BATCHES_PER_POOL
         if self._pool[0] != number:
-            self._pool = (number, list(self._draw_pool(number)))
+            self._pool = (number, self.pool(number))
         return self._pool[1][step % BATCHES_PER_POOL]
 
     def _source(self, member: Annotated, lessons: Lessons) -> _Source:
@@ -174,15 +174,17 @@ class UnitSampler:
         salt = salt_of(member.language) if member.language in self.model.languages else 0
         return _Source(units, tags, free, lessons, weight, salt)
 
-    def _draw_pool(self, number: int) -> Iterator[TaggedBatch]:
-        """Segments for some batches, dealt out by length, so that little of a batch is padding."""
+    def pool(self, number: int) -> list[TaggedBatch]:
+        """The batches of BATCHES_PER_POOL steps in a row.
+
+        Their segments are dealt out by length, so that little of a batch is padding.
+        """
         rng = np.random.default_rng([self.train.seed, number])
         count = self.train.batch_size * BATCHES_PER_POOL
         segments = [self._draw(rng) for _ in range(count)]
         segments.sort(key=lambda segment: segment[2] - segment[1])
         batches = [segments[i : i + self.train.batch_size] for i in range(0, count, self.train.batch_size)]
-        for i in rng.permutation(len(batches)):
-            yield self._collate(batches[i], rng)
+        return [self._collate(batches[i], rng) for i in rng.permutation(len(batches))]
 
     def _draw(self, rng: np.random.Generator) -> tuple[_Source, int, int]:
         """(source, first unit, last unit) of a segment: every unit of a corpus is as likely to be in one."""

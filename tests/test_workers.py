@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from bytespan import CorpusError, WorkerError
-from bytespan.runtime.workers import AHEAD, hand_on, in_order
+from bytespan.workers import AHEAD, hand_on, in_order
 from squares import prepare
 
 
