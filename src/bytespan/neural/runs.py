@@ -148,7 +148,7 @@ def run_training(
             sampler.untold,
         )
     if recipe.train.precision == "bf16" and not multiplies_in_bf16(recipe.train, torch.device(device)):
-        logger.warning("this processor would only imitate bf16, ten times as slowly: training in fp32")
+        logger.warning("this processor would only imitate bf16, several times as slowly: training in fp32")
     drawers = min(DRAWERS, (os.cpu_count() or 1) - 1) if device.startswith("cuda") else 0
     records = train(state, sampler, corpora.dev, recipe.train, drawers=drawers)
     if not is_first_process():
