@@ -189,7 +189,8 @@ def train_start(row: Row, places: Places) -> None:
     for record in runs.run_training(recipe, run, data=places.data, initial=initial):
         if record.dev is not None:
             print(f"{run}: step {record.step}, dev {record.dev.mean:.2f}", file=sys.stderr, flush=True)
-    write_run_package([run], package, recipe, scores=[], precision="int8", data=places.data, sample_bytes=SAMPLE_BYTES)
+    what = {"data": places.data, "sample_bytes": SAMPLE_BYTES, "initial": initial}
+    write_run_package([run], package, recipe, scores=[], precision="int8", **what)
 
 
 def make(row: Row, places: Places, before: Mapping[str, float]) -> dict[str, Any]:

@@ -221,6 +221,7 @@ def publish(experiment: Experiment, places: Places) -> None:
         precision=experiment.precision,
         data=places.data,
         sample_bytes=experiment.sample_bytes,
+        initial=experiment.initial,
     )
     if experiment.is_tuned:
         tune_package(path, experiment, places)

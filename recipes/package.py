@@ -69,16 +69,26 @@ def source_of(name: str) -> str:
     return found
 
 
-def licence_of(files: Sequence[str]) -> str:
-    """The strictest licence of the data."""
-    licences = " ".join(source_of(name) for name in files)
+def licence_of(sources: Sequence[str]) -> str:
+    """The strictest licence of the data, whose sources name theirs."""
+    licences = " ".join(sources)
     if CONLL in licences:
         return "research only"
     return "CC BY-NC-SA 4.0" if "-NC" in licences else "CC BY-SA 4.0"
 
 
-def provenance_of(name: str, recipe: Recipe, *, scores: Sequence[Mapping[str, Any]], precision: str) -> Provenance:
-    """What the card says of the model, field by field; `scores` are entries of a result file."""
+def provenance_of(
+    name: str,
+    recipe: Recipe,
+    *,
+    scores: Sequence[Mapping[str, Any]],
+    precision: str,
+    initial: Provenance | None = None,
+) -> Provenance:
+    """What the card says of the model, field by field; `scores` are entries of a result file.
+
+    `initial`: of the model with whose weights it began, if any, whose training data are its own, too.
+    """
     files = tuple(dict.fromkeys(file for corpus in recipe.corpora for file in corpus.train))
     languages = dict.fromkeys(corpus.name.partition("_")[0] for corpus in recipe.corpora)
     units = {"pos": ("UPOS F1", "upos_f1"), "ner": ("F1", "f1")}
@@ -87,11 +97,14 @@ def provenance_of(name: str, recipe: Recipe, *, scores: Sequence[Mapping[str, An
         title, key = units[score["task"]]
         if "/test." in score["file"]:
             figures[f"{score['file']} {title}"] = round(score[key] / 100, 4)
+    data = [f"{file}: {source_of(file)}" for file in files]
+    if initial is not None:
+        data += [f"{line} (by {initial.name}, with whose weights it began)" for line in initial.training_data]
     return Provenance(
         name=name,
         languages=tuple(languages),
-        licence=licence_of(files),
-        training_data=tuple(f"{file}: {source_of(file)}" for file in files),
+        licence=licence_of(data),
+        training_data=tuple(data),
         scores=figures,
         precision=precision,
     )
@@ -106,12 +119,14 @@ def write_run_package(
     precision: str,
     data: Path = Path(),
     sample_bytes: int = 0,
+    initial: Path | None = None,
 ) -> None:
     """Write the package of a run's best checkpoint, or of those of several runs as an ensemble.
 
     Of one run, `model.onnx` is all that training on from it needs.
 
     About `sample_bytes` of text go along for `bytespan adapt`, from the beginnings of all training files below `data`.
+    `initial` is the package with whose weights it began.
     """
     from bytespan.neural.batches import WORDS
     from bytespan.neural.checkpoint import load_best
@@ -123,7 +138,11 @@ def write_run_package(
     share = sample_bytes // max(sum(map(len, whole)), 1)
     texts = [text for corpus in whole.values() for text in sample_of(corpus, data, share)]
     provenance = provenance_of(
-        path.stem if path.parent != runs[0] else runs[0].name, recipe, scores=scores, precision=precision
+        path.stem if path.parent != runs[0] else runs[0].name,
+        recipe,
+        scores=scores,
+        precision=precision,
+        initial=read_package(initial, with_weights=False).provenance if initial is not None else None,
     )
     labels = {task: members for task, members in model.vocabulary.labels.items() if task != WORDS}
     note = RESEARCH_ONLY if provenance.licence == "research only" else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bytespan.config import read_recipe
+from bytespan.config import CorpusConfig, Recipe, read_recipe
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.writing import write_documents
 from bytespan.errors import CorpusError
@@ -64,14 +64,22 @@ def test_every_experiment_names_a_recipe_and_corpora_that_exist() -> None:
 def test_every_training_file_has_a_licence() -> None:
     package = program("package")
     for path in RECIPES.glob("*.toml"):
-        files = [file for corpus in read_recipe(path).corpora for file in corpus.train]
-        assert all(
-            "CC " in package.source_of(f) or "LGPL" in package.source_of(f) or "only" in package.source_of(f)
-            for f in files
-        )
-        assert package.licence_of(files) == ("research only" if path.stem.startswith("conll") else "CC BY-NC-SA 4.0")
+        sources = [package.source_of(file) for corpus in read_recipe(path).corpora for file in corpus.train]
+        assert all("CC " in source or "LGPL" in source or "only" in source for source in sources)
+        assert package.licence_of(sources) == ("research only" if path.stem.startswith("conll") else "CC BY-NC-SA 4.0")
     with pytest.raises(KeyError, match="say in LICENCES"):
         package.source_of("pos/xx/train.conllu")
+
+
+def test_a_card_names_the_data_of_the_weights_it_began_with() -> None:
+    package = program("package")
+    free = Recipe(corpora=(CorpusConfig(train=("pos/da/train.conllu",), name="da"),))
+    first = package.provenance_of("first", read_recipe(RECIPES / "african.toml"), scores=[], precision="int8")
+    second = package.provenance_of("second", free, scores=[], precision="int8", initial=first)
+    assert second.training_data[0] == "pos/da/train.conllu: UD Danish-DDT, CC BY-SA 4.0"
+    assert f"{first.training_data[0]} (by first, with whose weights it began)" in second.training_data
+    assert package.provenance_of("alone", free, scores=[], precision="int8").licence == "CC BY-SA 4.0"
+    assert second.licence == first.licence == "CC BY-NC-SA 4.0"
 
 
 @pytest.mark.parametrize("marks", [True, False])
