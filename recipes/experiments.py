@@ -26,6 +26,7 @@ from package import measure_runs, parameters_of, size_on_disk, write_run_package
 from scoring import gold_files, read_json, score_file, write_json
 
 from bytespan.config import Recipe, choose_corpora, override, read_recipe
+from bytespan.errors import BytespanError
 from bytespan.package import SAMPLE_BYTES
 
 RECIPES = Path(__file__).parent
@@ -406,10 +407,10 @@ def main() -> None:
         return
     places = Places(options.data, options.runs, threads=options.threads, force=options.force)
     for experiment in map(experiment_named, options.names):
-        if options.command == "run":
-            run(experiment, places)
-        else:
-            score(experiment, places)
+        try:
+            (run if options.command == "run" else score)(experiment, places)
+        except BytespanError as error:  # no GPU, no data, another run in the folder
+            sys.exit(f"experiments: {experiment.name}: {error}")
 
 
 if __name__ == "__main__":

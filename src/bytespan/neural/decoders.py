@@ -56,7 +56,8 @@ def draw_ahead(sampler: Sampler, steps: range, *, workers: int) -> Iterator[Batc
     """The batches of these steps, drawn by so many processes while earlier ones are learnt from."""
     pools = range(steps.start // BATCHES_PER_POOL, -(-steps.stop // BATCHES_PER_POOL))
     drawn = chain.from_iterable(in_order(partial(_drawing, sampler), pools, workers=workers))
-    return islice(drawn, steps.start % BATCHES_PER_POOL, None)
+    first = steps.start % BATCHES_PER_POOL
+    return islice(drawn, first, first + len(steps))
 
 
 def _drawing(sampler: Sampler) -> Callable[[int], Sequence[Batch | TaggedBatch]]:
