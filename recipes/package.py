@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bytespan.config import CorpusConfig, Recipe
@@ -63,6 +63,11 @@ Scores are exact spans from raw text, percent / 100, on test files that were not
 def source_of(name: str) -> str:
     """The corpus and licence of a training file; KeyError for a folder that LICENCES does not name."""
     folder = name.rpartition("/")[0]
+    if folder == "silver":
+        treebank = PurePosixPath(name).stem
+        return (
+            f"names by recipes/silver.py in the text of {LICENCES.get(f'pos/{treebank}', LICENCES['ner/masakhaner2'])}"
+        )
     found = LICENCES.get(folder) or LICENCES.get(folder.rpartition("/")[0])
     if found is None:
         raise KeyError(f"{name}: say in LICENCES of recipes/package.py which corpus this is, and its licence")
@@ -99,7 +104,8 @@ def provenance_of(
             figures[f"{score['file']} {title}"] = round(score[key] / 100, 4)
     data = [f"{file}: {source_of(file)}" for file in files]
     if initial is not None:
-        data += [f"{line} (by {initial.name}, with whose weights it began)" for line in initial.training_data]
+        others = (line for line in initial.training_data if line not in data)
+        data += [f"{line} (by {initial.name}, with whose weights it began)" for line in others]
     return Provenance(
         name=name,
         languages=tuple(languages),
@@ -120,13 +126,14 @@ def write_run_package(
     data: Path = Path(),
     sample_bytes: int = 0,
     initial: Path | None = None,
+    silver: Sequence[CorpusConfig] = (),
 ) -> None:
     """Write the package of a run's best checkpoint, or of those of several runs as an ensemble.
 
     Of one run, `model.onnx` is all that training on from it needs.
 
     About `sample_bytes` of text go along for `bytespan adapt`, from the beginnings of all training files below `data`.
-    `initial` is the package with whose weights it began.
+    `initial` is the package with whose weights it began, `silver` the corpora of names that `silver.py` wrote for it.
     """
     from bytespan.neural.batches import WORDS
     from bytespan.neural.checkpoint import load_best
@@ -139,7 +146,7 @@ def write_run_package(
     texts = [text for corpus in whole.values() for text in sample_of(corpus, data, share)]
     provenance = provenance_of(
         path.stem if path.parent != runs[0] else runs[0].name,
-        recipe,
+        replace(recipe, corpora=(*recipe.corpora, *silver)),
         scores=scores,
         precision=precision,
         initial=read_package(initial, with_weights=False).provenance if initial is not None else None,

@@ -1,0 +1,172 @@
+"""Names in treebanks whose names nobody has annotated."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bytespan.config import ModelConfig
+from bytespan.corpora.reading import read_documents
+from bytespan.lattice import TagSets
+from bytespan.spans import Document, Span
+from bytespan.units import UnitBatch
+from programs import program_of
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+pytestmark = pytest.mark.skipif(not RECIPES.is_dir(), reason="recipes are in the repository only")
+
+
+@pytest.fixture(scope="module")
+def silver() -> ModuleType:
+    return program_of(RECIPES, "silver")
+
+
+def told(silver: ModuleType, kinds: dict[str, str] | None = None, **changes: Any) -> Any:
+    settings = {
+        "rest": "open",
+        "tags": frozenset({"PROPN"}),
+        "places_as": None,
+        "given": frozenset(),
+        "silent_on": frozenset(),
+    }
+    return silver.Told(kinds or {}, **settings | changes)
+
+
+def treebank(text: str) -> Document:
+    """A document of words with their tags, as `Rome/PROPN sleeps/VERB ./PUNCT`."""
+    data, tokens = bytearray(), list[Span]()
+    for word in text.split():
+        form, _, tag = word.rpartition("/")
+        data += b" " if data and form != "." else b""
+        tokens.append(Span(len(data), len(data) + len(form.encode()), tag))
+        data += form.encode()
+    return Document(bytes(data), {"tokens": tokens})
+
+
+def texts(document: Document, spans: list[Span]) -> list[tuple[str, str]]:
+    return [(document.data[span.start : span.end].decode(), span.label) for span in spans]
+
+
+def test_names_are_of_the_kind_that_is_told(silver: ModuleType) -> None:
+    document = treebank("in/ADP Rome/PROPN Ada/PROPN Lovelace/PROPN met/VERB Moon/PROPN in/ADP May/PROPN ./PUNCT")
+    kinds = {"Rome Ada Lovelace": "PER", "May": "O", "Moon": "LOC"}
+    found = silver.told_names(document, told(silver, kinds))
+    assert texts(document, found.spans) == [("Rome Ada Lovelace", "PER"), ("Moon", "LOC")]
+    assert found.left_open == []
+    found = silver.told_names(document, told(silver, {"May": "open"}, rest="ORG"))
+    assert texts(document, found.spans) == [("Rome Ada Lovelace", "ORG"), ("Moon", "ORG")]
+    assert [document.data[start:end] for start, end in found.left_open] == [b"May"]
+
+
+def test_a_capital_adjective_before_a_place_is_part_of_it_but_where_a_sentence_begins(silver: ModuleType) -> None:
+    kinds = {"York": "LOC", "Ada": "PER"}
+    for text, name in (
+        ("in/ADP New/ADJ York/PROPN", "New York"),
+        ("in/ADP big/ADJ York/PROPN", "York"),
+        ("York/PROPN", "York"),
+        ("Old/ADJ ./PUNCT York/PROPN", "York"),
+        ("with/ADP Young/ADJ Ada/PROPN", "Ada"),
+    ):
+        document = treebank(text)
+        assert [name for name, _ in texts(document, silver.told_names(document, told(silver, kinds)).spans)] == [name]
+
+
+def test_first_names_make_persons_and_places_may_have_another_tag(silver: ModuleType) -> None:
+    document = treebank("Ali/X Hassan/X saw/VERB Cairo/NOUN and/CCONJ Ali/X and/CCONJ house/NOUN")
+    settings = {"tags": frozenset({"X"}), "places_as": "NOUN", "given": frozenset({"Ali"})}
+    found = silver.told_names(document, told(silver, {"Cairo": "LOC", "house": "O"}, **settings))
+    assert texts(document, found.spans) == [("Ali Hassan", "PER"), ("Cairo", "LOC")]
+    assert [document.data[start:end] for start, end in found.left_open] == [b"Ali"]
+
+
+def test_sentences_with_something_left_open_are_left_out(silver: ModuleType) -> None:
+    text = "Rome/PROPN ./PUNCT Moon/PROPN ./PUNCT Bonn/PROPN ./PUNCT Ulm/PROPN ./PUNCT"
+    document = treebank(text)
+    assert [document.data[a:b] for a, b in silver.sentences_of(document)] == [b"Rome.", b"Moon.", b"Bonn.", b"Ulm."]
+    names = silver.told_names(document, told(silver, {"Moon": "open"}, rest="LOC"))
+    pieces = list(silver.kept_text(names))
+    assert [piece.data for piece in pieces] == [b"Rome.", b"Bonn. Ulm."]
+    assert [texts(piece, piece.spans["entities"]) for piece in pieces] == [
+        [("Rome", "LOC")],
+        [("Bonn", "LOC"), ("Ulm", "LOC")],
+    ]
+
+
+class Guesser:
+    """A model that goes by a word's first letter: R is surely a place, S nearly one, P a person, or a place before a
+    comma, and anything else no name."""
+
+    config = ModelConfig(decoder="parallel", segment_length=64, table_rows=97)
+    tags = TagSets({"tokens": ("NOUN",), "entities": ("LOC", "ORG", "PER")})
+    profiles = None
+    ngrams = None
+
+    def score(self, batch: UnitBatch) -> np.ndarray:
+        scores = np.zeros((*batch.gaps.shape, self.tags.size), np.float32)
+        entities = scores[..., self.tags.columns["entities"]]
+        first = batch.symbols[..., 0]
+        entities[..., 0] = 4.0
+        entities[first == ord("R"), 1] = 9.0
+        entities[first == ord("S"), 1] = 3.5
+        entities[first == ord("P"), 5] = 9.0
+        entities[first == ord("Q"), 1] = entities[first == ord("Q"), 5] = 9.0
+        return scores
+
+
+def test_a_model_finds_names_where_proper_nouns_stand(silver: ModuleType) -> None:
+    """What is hardly no name is one at a proper noun, and what hardly is one is none anywhere else."""
+    document = treebank(
+        "Riga/PROPN and/CCONJ Rain/NOUN saw/VERB Syra/PROPN and/CCONJ Sand/NOUN or/CCONJ Pia/PROPN ./PUNCT"
+    )
+    (found,) = silver.found_names([document], told(silver, rest="found"), Guesser())
+    assert texts(document, found.spans) == [("Riga", "LOC"), ("Syra", "LOC"), ("Pia", "PER")]
+    assert found.left_open == []
+
+
+def test_what_is_told_goes_before_what_is_found_and_what_stays_unclear_is_left_open(silver: ModuleType) -> None:
+    document = treebank("Riga/PROPN with/ADP Quin/PROPN and/CCONJ Pia/PROPN and/CCONJ Rom/PROPN ./PUNCT")
+    (found,) = silver.found_names([document], told(silver, {"Pia": "ORG", "Rom": "O"}, rest="found"), Guesser())
+    assert texts(document, found.spans) == [("Riga", "LOC"), ("Pia", "ORG")]
+    assert [document.data[start:end] for start, end in found.left_open] == [b"Quin"]
+
+
+def test_every_treebank_that_is_told_of_is_a_corpus_and_the_other_way_round(silver: ModuleType) -> None:
+    from bytespan.config import read_recipe
+
+    files = sorted((RECIPES / "names").glob("*.toml"))
+    names = {f"silver/{path.stem}.jsonl" for path in files} | {f"silver/{name}.jsonl" for name in silver.TAKEN_OVER}
+    assert {name for corpus in read_recipe(RECIPES / "silver.toml").corpora for name in corpus.train} == names
+    for path in files:
+        found = silver.read_told(path)
+        assert found.rest in {*silver.KINDS, "found", "open"}
+        assert set(found.kinds.values()) <= {*silver.KINDS, "O", "open"}
+        assert all(name == " ".join(name.split()) for name in found.kinds)
+
+
+def test_files_are_written_from_training_text(
+    silver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipes, data = tmp_path / "recipes", tmp_path / "data"
+    (recipes / "names").mkdir(parents=True)
+    (recipes / "names" / "xx.toml").write_text('rest = "PER"\nLOC = """\nRome;\nNew Ulm"""\nsilent_on = "ORG"\n')
+    (data / "pos" / "xx").mkdir(parents=True)
+    rows = ["Ada\t_\tPROPN", "saw\t_\tVERB", "Rome\t_\tPROPN"]
+    lines = [f"{number}\t{row}" + "\t_" * 6 for number, row in enumerate(rows, 1)]
+    (data / "pos" / "xx" / "train.conllu").write_text("\n".join(lines) + "\n\n")
+    (data / "ner" / "masakhaner2" / "yor").mkdir(parents=True)
+    (data / "ner" / "masakhaner2" / "yor" / "train.conll").write_text("Ada B-PER\nlana B-DATE\n\n")
+    monkeypatch.setattr(silver, "RECIPES", recipes)
+    monkeypatch.setattr(silver, "TAKEN_OVER", ("yor",))
+    monkeypatch.setattr(silver, "open_parallel", lambda *_, **__: Guesser())
+    monkeypatch.setattr(sys, "argv", ["silver.py", "--data", str(data), "--output", str(tmp_path / "out")])
+    silver.main()
+    (document,) = read_documents(tmp_path / "out" / "xx.jsonl")
+    assert texts(document, list(document.spans["entities"])) == [("Ada", "PER"), ("Rome", "LOC")]
+    (line,) = (tmp_path / "out" / "yor.jsonl").read_text().splitlines()
+    assert [entity["label"] for entity in json.loads(line)["entities"]] == ["PER"]
+    assert "xx.jsonl: 12 bytes, LOC 1, ORG 0, PER 1" in capsys.readouterr().err
