@@ -7,7 +7,8 @@ kind, nor where a name of several words ends. The files of `names/`, one a treeb
 For the rest, where they say so, a model is asked, which is told where the proper nouns stand; a name is of the kind
 that it has most often in its treebank. Sentences with a proper noun of which that is left open are left out.
 
-Two more languages have names in MasakhaNER 2.0, which are taken over but for the dates, as no other corpus has these.
+Two more languages have names in MasakhaNER 2.0, which are taken over but for the dates, as no other corpus has these;
+its letters with marks, mostly decomposed, are written composed besides, as they are elsewhere.
 
 The files are the corpora of `silver.toml`, one a treebank, from its training text alone.
 """
@@ -17,9 +18,10 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, zip_longest
+from itertools import accumulate, groupby, pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ from bytespan.spans import ENTITIES, TOKENS, Document, Span
 from bytespan.units import Units, cut_units
 
 RECIPES = Path(__file__).parent
-BASE = RECIPES.parent / "src" / "bytespan" / "models" / "base.zip"
+GOLD = RECIPES / "weights" / "base-gold.zip"
 TAKEN_OVER = ("wol", "yor")
 
 KINDS = ("LOC", "ORG", "PER")
@@ -239,9 +241,10 @@ def _text(document: Document, span: Span) -> str:
 
 
 def names_of(treebank: str, told: Told, data: Path, model: UnitModel) -> Iterator[Names]:
-    """The names in the training text of a treebank."""
+    """The names in the training text of a treebank, without documents (of 20 sentences, where nothing says more) that
+    have no proper noun: parts of treebanks tag none."""
     (path,) = (data / "pos" / treebank).glob("train.conllu*")
-    documents = list(read_documents(path))
+    documents = [document for document in read_documents(path) if any(map(told.is_proper, document.spans[TOKENS]))]
     if told.rest == FOUND:
         return found_names(documents, told, model)
     return (told_names(document, told) for document in documents)
@@ -252,6 +255,16 @@ def without_labels(documents: Iterable[Document], labels: Container[str]) -> Ite
     for document in documents:
         spans = [span for span in document.spans[ENTITIES] if span.label not in labels]
         yield Document(document.data, {ENTITIES: spans})
+
+
+def composed(document: Document) -> Document:
+    """The same text with letters and their marks in one character where Unicode has it (NFC)."""
+    spans = document.spans[ENTITIES]
+    edges = sorted({0, len(document.data), *(edge for span in spans for edge in (span.start, span.end))})
+    pieces = [normalize("NFC", document.data[start:end].decode()).encode() for start, end in pairwise(edges)]
+    places = dict(zip(edges, accumulate(map(len, pieces), initial=0), strict=True))
+    moved = [replace(span, start=places[span.start], end=places[span.end]) for span in spans]
+    return Document(b"".join(pieces), {ENTITIES: moved})
 
 
 def write(path: Path, documents: Iterable[Document]) -> None:
@@ -270,7 +283,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where pos/ and ner/ are")
     parser.add_argument("--output", type=Path, default=Path("runs/silver"), help="where to write")
-    parser.add_argument("--model", type=Path, default=BASE, help="package of a model that finds LOC, ORG and PER")
+    parser.add_argument("--model", type=Path, default=GOLD, help="package of a model that finds LOC, ORG and PER")
     parser.add_argument("--threads", type=int, help="all cores if not given")
     options = parser.parse_args()
     model = open_parallel(options.model, threads=options.threads)
@@ -282,7 +295,9 @@ def main() -> None:
         write(options.output / f"{treebank}.jsonl", without_labels(kept, told.silent_on))
     for language in TAKEN_OVER:
         documents = read_documents(options.data / "ner" / "masakhaner2" / language / "train.conll")
-        write(options.output / f"{language}.jsonl", without_labels(documents, {"DATE"}))
+        kept = list(without_labels(documents, {"DATE"}))
+        changed = (pair for pair in zip(kept, map(composed, kept), strict=True) if pair[0].data != pair[1].data)
+        write(options.output / f"{language}.jsonl", [*kept, *(after for _, after in changed)])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Names in treebanks whose names nobody has annotated."""
 
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -135,6 +134,17 @@ def test_what_is_told_goes_before_what_is_found_and_what_stays_unclear_is_left_o
     assert [document.data[start:end] for start, end in found.left_open] == [b"Quin"]
 
 
+def test_letters_and_marks_are_composed_and_spans_move_with_them(silver: ModuleType) -> None:
+    data = "Ada\u0300 n\u0300 lo\u0323\u0301 O\u0323yo\u0323\u0301".encode()
+    document = Document(
+        data,
+        {"entities": [Span(0, 5, "PER"), Span(len(data) - len("O\u0323yo\u0323\u0301".encode()), len(data), "LOC")]},
+    )
+    found = silver.composed(document)
+    assert found.data.decode() == "Ad\u00e0 \u01f9 l\u1ecd\u0301 \u1eccy\u1ecd\u0301"
+    assert texts(found, list(found.spans["entities"])) == [("Ad\u00e0", "PER"), ("\u1eccy\u1ecd\u0301", "LOC")]
+
+
 def test_every_treebank_that_is_told_of_is_a_corpus_and_the_other_way_round(silver: ModuleType) -> None:
     from bytespan.config import read_recipe
 
@@ -156,10 +166,15 @@ def test_files_are_written_from_training_text(
     (recipes / "names" / "xx.toml").write_text('rest = "PER"\nLOC = """\nRome;\nNew Ulm"""\nsilent_on = "ORG"\n')
     (data / "pos" / "xx").mkdir(parents=True)
     rows = ["Ada\t_\tPROPN", "saw\t_\tVERB", "Rome\t_\tPROPN"]
-    lines = [f"{number}\t{row}" + "\t_" * 6 for number, row in enumerate(rows, 1)]
-    (data / "pos" / "xx" / "train.conllu").write_text("\n".join(lines) + "\n\n")
+    first, second = (
+        "# newdoc\n" + "".join(f"{number}\t{row}" + "\t_" * 6 + "\n" for number, row in enumerate(part, 1))
+        for part in (rows, rows[1:2])  # of the second document nothing is written: it may tag no names
+    )
+    (data / "pos" / "xx" / "train.conllu").write_text(f"{first}\n{second}\n")
     (data / "ner" / "masakhaner2" / "yor").mkdir(parents=True)
-    (data / "ner" / "masakhaner2" / "yor" / "train.conll").write_text("Ada B-PER\nlana B-DATE\n\n")
+    (data / "ner" / "masakhaner2" / "yor" / "train.conll").write_text(
+        "Ada\u0300 B-PER\nlana B-DATE\n\n", encoding="utf-8"
+    )
     monkeypatch.setattr(silver, "RECIPES", recipes)
     monkeypatch.setattr(silver, "TAKEN_OVER", ("yor",))
     monkeypatch.setattr(silver, "open_parallel", lambda *_, **__: Guesser())
@@ -167,6 +182,9 @@ def test_files_are_written_from_training_text(
     silver.main()
     (document,) = read_documents(tmp_path / "out" / "xx.jsonl")
     assert texts(document, list(document.spans["entities"])) == [("Ada", "PER"), ("Rome", "LOC")]
-    (line,) = (tmp_path / "out" / "yor.jsonl").read_text().splitlines()
-    assert [entity["label"] for entity in json.loads(line)["entities"]] == ["PER"]
+    documents = list(read_documents(tmp_path / "out" / "yor.jsonl"))
+    assert [texts(item, list(item.spans["entities"])) for item in documents] == [
+        [("Ada\u0300", "PER")],
+        [("Ad\u00e0", "PER")],
+    ]
     assert "xx.jsonl: 12 bytes, LOC 1, ORG 0, PER 1" in capsys.readouterr().err
