@@ -25,7 +25,7 @@ from typing import Any
 from package import measure_runs, parameters_of, size_on_disk, write_run_package
 from scoring import gold_files, read_json, score_file, write_json
 
-from bytespan.config import Recipe, choose_corpora, override, read_recipe
+from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
 from bytespan.errors import BytespanError
 from bytespan.package import SAMPLE_BYTES
 
@@ -68,6 +68,8 @@ class Experiment:
     """Hours, steps and bytes of the trainings that led to the weights it began with (see README.md)."""
     initial: Path | None = None
     """The package with whose weights it begins."""
+    with_silver: bool = False
+    """Whether it learns the names that `silver.py` has written to the folder of runs, too."""
     device: str = "cpu"
     """The torch device of its training; scoring needs none."""
     joins: tuple[str, ...] = ()
@@ -94,6 +96,9 @@ SEEDS = tuple(f"conll-parallel-seed{i}" for i in (1, 2, 3))
 JOINED = ("conll-parallel-first", *SEEDS[1:])
 """Of the four trainings on all CoNLL languages the three that tag best together, on development text."""
 
+UNSEEN = ("pos/it_partut", "ner/conll/es")
+"""Folders that the packaged model is scored on and learns nothing from."""
+
 EXPERIMENTS = (
     Experiment(
         "conll-parallel",
@@ -109,10 +114,10 @@ EXPERIMENTS = (
     Experiment("conll-en-1000", "conll-parallel", ("en",), sentences=1000, steps=2000),
     Experiment("conll-en-3000", "conll-parallel", ("en",), sentences=3000, steps=4000),
     Experiment(
+        "base-gold",
         "base",
-        "base",
-        also=("pos/it_partut",),
-        package="src/bytespan/models/base.zip",
+        also=UNSEEN,
+        package="recipes/weights/base-gold.zip",
         precision="int8",
         sample_bytes=99_000,
         is_tuned=True,
@@ -126,6 +131,26 @@ EXPERIMENTS = (
         steps=7568,
         device="cuda",
     ),
+    Experiment(
+        "base",
+        "base",
+        also=UNSEEN,
+        package="src/bytespan/models/base.zip",
+        precision="int8",
+        sample_bytes=99_000,
+        is_tuned=True,
+        settings=(
+            "train.batch_size=32",
+            "train.learning_rate=6e-4",
+            "train.table_rate=6",
+            "train.precision=fp32",
+            "train.checkpoint_every=250",
+        ),
+        seed=10,
+        steps=5200,
+        initial=ROOT / "recipes/weights/base-gold.zip",
+        with_silver=True,
+    ),
     Experiment("pos-en", "base", ("pos/en",), steps=6000),
     *(Experiment(f"pos-en-seed{i}", "base", ("pos/en",), seed=i, steps=6000) for i in (2, 3)),
     *(Experiment(f"pos-{name}", "base", (f"pos/{name}",), steps=4000) for name in ("el", "sv")),
@@ -138,7 +163,7 @@ EXPERIMENTS = (
         package="recipes/weights/african",
         precision="int8",
         sample_bytes=SAMPLE_BYTES,  # names take more text than words to keep in mind
-        initial=ROOT / "src/bytespan/models/base.zip",
+        initial=ROOT / "recipes/weights/base-gold.zip",
         settings=("train.batch_size=16",),
         steps=6000,
     ),
@@ -172,6 +197,11 @@ def recipe_of(experiment: Experiment) -> Recipe:
     return override(recipe, [*changes, f"train.seed={experiment.seed}", *experiment.settings])
 
 
+def silver_of(experiment: Experiment) -> tuple[CorpusConfig, ...]:
+    """The corpora of names that it learns besides its recipe's; their training files are in the folder of runs."""
+    return read_recipe(RECIPES / "silver.toml").corpora if experiment.with_silver else ()
+
+
 def folders_of(experiment: Experiment) -> list[str]:
     """The folders of the data that it is scored on: those of its training files, each once, and others."""
     files = (file for corpus in recipe_of(experiment).corpora for file in corpus.train)
@@ -196,6 +226,12 @@ def train(experiment: Experiment, places: Places) -> None:
     from bytespan.teaching import ask_teachers
 
     recipe = recipe_of(experiment)
+    for corpus in silver_of(experiment):
+        files = [places.runs.resolve() / name for name in corpus.train]
+        if not all(file.exists() for file in files):
+            sys.exit(f"experiments: {experiment.name}: no {files[0]}: write it with recipes/silver.py")
+        found = replace(corpus, train=tuple(map(str, files)))
+        recipe = replace(recipe, corpora=(*recipe.corpora, found))
     runs.prepare(device=experiment.device, threads=places.threads)
     teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
     output, initial, device = places.runs / experiment.name, experiment.initial, experiment.device
@@ -223,6 +259,7 @@ def publish(experiment: Experiment, places: Places) -> None:
         data=places.data,
         sample_bytes=experiment.sample_bytes,
         initial=experiment.initial,
+        silver=silver_of(experiment),
     )
     if experiment.is_tuned:
         tune_package(path, experiment, places)

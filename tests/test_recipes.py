@@ -78,6 +78,15 @@ def test_a_card_names_the_data_of_the_weights_it_began_with() -> None:
     second = package.provenance_of("second", free, scores=[], precision="int8", initial=first)
     assert second.training_data[0] == "pos/da/train.conllu: UD Danish-DDT, CC BY-SA 4.0"
     assert f"{first.training_data[0]} (by first, with whose weights it began)" in second.training_data
+    silver = Recipe(corpora=(CorpusConfig(train=("silver/el.jsonl", "silver/yor.jsonl"), name="el"),))
+    third = package.provenance_of("third", silver, scores=[], precision="int8", initial=second)
+    names = "names by recipes/silver.py in the text of"
+    assert third.training_data[:2] == (
+        f"silver/el.jsonl: {names} UD Greek-GDT, CC BY-NC-SA 3.0",
+        f"silver/yor.jsonl: {names} MasakhaNER 2.0, CC BY-NC 4.0",
+    )
+    same = package.provenance_of("same", free, scores=[], precision="int8", initial=second)
+    assert len(same.training_data) == len(second.training_data)  # what both learnt from is named once
     assert package.provenance_of("alone", free, scores=[], precision="int8").licence == "CC BY-SA 4.0"
     assert second.licence == first.licence == "CC BY-NC-SA 4.0"
 
@@ -194,6 +203,15 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path, monkeypatc
     assert "2 models together" in (tmp_path / "runs" / "both" / "model" / "card.md").read_text(encoding="utf-8")
     assert read_package(tmp_path / "runs" / "both" / "model").tuning is not None
     assert read_package(tmp_path / "runs" / "tiny" / "model").tuning is None
+
+
+def test_a_training_without_the_names_that_it_needs_says_where_they_come_from(tmp_path: Path) -> None:
+    experiments = program("experiments")
+    experiment = experiments.Experiment("tiny", "base", with_silver=True)
+    assert {name for corpus in experiments.silver_of(experiment) for name in corpus.train} > {"silver/el.jsonl"}
+    assert experiments.silver_of(replace(experiment, with_silver=False)) == ()
+    with pytest.raises(SystemExit, match=r"^experiments: tiny: no .*\.jsonl: write it with recipes/silver\.py$"):
+        experiments.train(experiment, experiments.Places(runs=tmp_path))
 
 
 def test_a_package_whose_precision_costs_too_much_is_not_published_unasked(
