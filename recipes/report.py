@@ -235,8 +235,8 @@ def together(results: Results) -> list[str]:
         "## One model for all against one a language",
         "",
         "The same recipe with one corpus instead of all of them, one network each; CoNLL for all is the mean of "
-        "the three networks of the ensemble, and `base` learnt in batches of 192 segments, the others in batches of 8. "
-        "F1 of entities, UPOS F1 of words.",
+        "the three networks of the ensemble, and `base` learnt in batches of 192 and 32 segments, the others in "
+        "batches of 8. F1 of entities, UPOS F1 of words.",
         "",
         *table(head, lines, signed=head[-1:]),
         *again(*dict.fromkeys(name for *_, everything, alone in ALONE for name in (*everything, alone))),
