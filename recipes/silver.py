@@ -30,6 +30,7 @@ from bytespan.config import tomllib
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.writing import renderer
 from bytespan.decoding import log_softmax
+from bytespan.errors import BytespanError
 from bytespan.lattice import best_tags, tagged_spans
 from bytespan.parallel import UnitModel, score_units
 from bytespan.runtime.parallel import open_parallel
@@ -243,7 +244,7 @@ def _text(document: Document, span: Span) -> str:
 def names_of(treebank: str, told: Told, data: Path, model: UnitModel) -> Iterator[Names]:
     """The names in the training text of a treebank, without documents (of 20 sentences, where nothing says more) that
     have no proper noun: parts of treebanks tag none."""
-    (path,) = (data / "pos" / treebank).glob("train.conllu*")
+    path = next((data / "pos" / treebank).glob("train.conllu*"), data / "pos" / treebank / "train.conllu")
     documents = [document for document in read_documents(path) if any(map(told.is_proper, document.spans[TOKENS]))]
     if told.rest == FOUND:
         return found_names(documents, told, model)
@@ -278,6 +279,21 @@ def write(path: Path, documents: Iterable[Document]) -> None:
     print(f"{path}: {size:,} bytes, " + ", ".join(f"{kind} {kinds[kind]:,}" for kind in KINDS), file=sys.stderr)
 
 
+def write_all(data: Path, output: Path, model: UnitModel) -> None:
+    """Write a file for each of the treebanks, and for each of the languages that are taken over."""
+    output.mkdir(parents=True, exist_ok=True)
+    for path in sorted((RECIPES / "names").glob("*.toml")):
+        treebank, told = path.stem, read_told(path)
+        names = names_of(treebank, told, data, model)
+        kept = (piece for found in names for piece in kept_text(found))
+        write(output / f"{treebank}.jsonl", without_labels(kept, told.silent_on))
+    for language in TAKEN_OVER:
+        documents = read_documents(data / "ner" / "masakhaner2" / language / "train.conll")
+        kept = list(without_labels(documents, {"DATE"}))
+        changed = (pair for pair in zip(kept, map(composed, kept), strict=True) if pair[0].data != pair[1].data)
+        write(output / f"{language}.jsonl", [*kept, *(after for _, after in changed)])
+
+
 def main() -> None:
     """Write all files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -286,18 +302,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=GOLD, help="package of a model that finds LOC, ORG and PER")
     parser.add_argument("--threads", type=int, help="all cores if not given")
     options = parser.parse_args()
-    model = open_parallel(options.model, threads=options.threads)
-    options.output.mkdir(parents=True, exist_ok=True)
-    for path in sorted((RECIPES / "names").glob("*.toml")):
-        treebank, told = path.stem, read_told(path)
-        names = names_of(treebank, told, options.data, model)
-        kept = (piece for found in names for piece in kept_text(found))
-        write(options.output / f"{treebank}.jsonl", without_labels(kept, told.silent_on))
-    for language in TAKEN_OVER:
-        documents = read_documents(options.data / "ner" / "masakhaner2" / language / "train.conll")
-        kept = list(without_labels(documents, {"DATE"}))
-        changed = (pair for pair in zip(kept, map(composed, kept), strict=True) if pair[0].data != pair[1].data)
-        write(options.output / f"{language}.jsonl", [*kept, *(after for _, after in changed)])
+    try:
+        write_all(options.data, options.output, open_parallel(options.model, threads=options.threads))
+    except (BytespanError, OSError) as error:  # no model, no data, a full disk
+        sys.exit(f"silver: {error}")
 
 
 if __name__ == "__main__":

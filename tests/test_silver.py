@@ -188,3 +188,6 @@ def test_files_are_written_from_training_text(
         [("Ad\u00e0", "PER")],
     ]
     assert "xx.jsonl: 12 bytes, LOC 1, ORG 0, PER 1" in capsys.readouterr().err
+    (data / "pos" / "xx" / "train.conllu").unlink()
+    with pytest.raises(SystemExit, match=r"^silver: .*train\.conllu: no such file"):
+        silver.main()
