@@ -265,9 +265,9 @@ def sizes(results: Results) -> list[str]:
         "Parameters besides those of the table of hashed n-grams, of which a text reads a few rows; the package; "
         "what its weights lose by being rounded, in points of accuracy of words and of F1 of entities, the mean over "
         "the development files (below 0 is a gain); hours of optimizer steps without scoring, on a core of a CPU that "
-        "other work shared, those of `base-gold` on an H200 GPU that two other trainings shared; the commit that it "
-        "was packaged at, with a + if files had changed since. `base` and `african` began with the weights of "
-        "`base-gold`, whose steps and hours come on top of theirs.",
+        "other work shared, those of `base` on two, those of `base-gold` on an H200 GPU that two other trainings "
+        "shared; the commit that it was packaged at, with a + if files had changed since. `base` and `african` began "
+        "with the weights of `base-gold`, whose steps and hours come on top of theirs.",
         "",
         *table(head, rows),
     ]
