@@ -69,7 +69,7 @@ class Experiment:
     initial: Path | None = None
     """The package with whose weights it begins."""
     with_silver: bool = False
-    """Whether it learns the names that `silver.py` has written to the folder of runs, too."""
+    """Whether it learns the names that `silver.py` and `swaps.py` have written to the folder of runs, too."""
     device: str = "cpu"
     """The torch device of its training; scoring needs none."""
     joins: tuple[str, ...] = ()
@@ -141,16 +141,16 @@ EXPERIMENTS = (
         is_tuned=True,
         settings=(
             "train.batch_size=32",
-            "train.learning_rate=4e-4",
+            "train.learning_rate=1e-3",
             "train.table_rate=6",
             "train.warmup_steps=100",
             "train.precision=fp32",
             "train.checkpoint_every=250",
-            "train.dev_every=1700",
+            "train.dev_every=9500",
         ),
-        seed=11,
-        steps=1700,
-        earlier=(0.888, 5200, 155_275_155),
+        seed=12,
+        steps=9500,
+        earlier=(1.175, 6900, 206_122_986),
         initial=ROOT / "src/bytespan/models/base.zip",
         with_silver=True,
     ),
@@ -231,8 +231,9 @@ def train(experiment: Experiment, places: Places) -> None:
     recipe = recipe_of(experiment)
     for corpus in silver_of(experiment):
         files = [places.runs.resolve() / name for name in corpus.train]
-        if not all(file.exists() for file in files):
-            sys.exit(f"experiments: {experiment.name}: no {files[0]}: write it with recipes/silver.py")
+        missing = next((file for file in files if not file.exists()), None)
+        if missing is not None:
+            sys.exit(f"experiments: {experiment.name}: no {missing}: write it with recipes/{missing.parent.name}.py")
         found = replace(corpus, train=tuple(map(str, files)))
         recipe = replace(recipe, corpora=(*recipe.corpora, found))
     runs.prepare(device=experiment.device, threads=places.threads)

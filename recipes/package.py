@@ -64,11 +64,9 @@ Scores are exact spans from raw text, percent / 100, on test files that were not
 def source_of(name: str) -> str:
     """The corpus and licence of a training file; KeyError for a folder that LICENCES does not name."""
     folder = name.rpartition("/")[0]
-    if folder == "silver":
-        treebank = PurePosixPath(name).stem
-        return (
-            f"names by recipes/silver.py in the text of {LICENCES.get(f'pos/{treebank}', LICENCES['ner/masakhaner2'])}"
-        )
+    if folder in ("silver", "swaps"):
+        text = LICENCES.get(f"pos/{PurePosixPath(name).stem}", LICENCES["ner/masakhaner2"])
+        return f"{'other ' if folder == 'swaps' else ''}names by recipes/{folder}.py in the text of {text}"
     found = LICENCES.get(folder) or LICENCES.get(folder.rpartition("/")[0])
     if found is None:
         raise KeyError(f"{name}: say in LICENCES of recipes/package.py which corpus this is, and its licence")

@@ -5,7 +5,8 @@
 Words of twenty languages are annotated, names of nine. Treebanks say which words are proper nouns, but not of which
 kind, nor where a name of several words ends. The files of `names/`, one a treebank, tell the kinds of some, by hand.
 For the rest, where they say so, a model is asked, which is told where the proper nouns stand; a name is of the kind
-that it has most often in its treebank. Sentences with a proper noun of which that is left open are left out.
+that it has most often in its treebank. Sentences with a proper noun of which that is left open are left out. Words that
+are told to begin or to end the names of institutions make one of them with the capitals and proper nouns beside them.
 
 Two more languages have names in MasakhaNER 2.0, which are taken over but for the dates, as no other corpus has these;
 its letters with marks, mostly decomposed, are written composed besides, as they are elsewhere.
@@ -45,6 +46,9 @@ KINDS = ("LOC", "ORG", "PER")
 NONE, FOUND, OPEN = "O", "found", "open"
 """A proper noun that is none of these kinds; of the one that a model finds; that may be anything."""
 
+MOST_SMALL = 2
+"""Prepositions and articles in a row within the name of an institution."""
+
 STOPS = frozenset(".!?…؟;。")
 MORE = 1.0
 """Nats by which a proper noun speaks for a name, and any other word against one, when a model is asked."""
@@ -70,6 +74,12 @@ class Told:
     """First names: a name of two or three words that begins with one is a person's."""
     silent_on: frozenset[str]
     """Kinds of which its text says nothing, as they are rarely made of proper nouns there."""
+    heads: frozenset[str] = frozenset()
+    """Words that begin the name of an institution, as in Universidad de Granada."""
+    joins: frozenset[str] = frozenset()
+    """Small words that may stand within one, in lower case."""
+    tails: tuple[str, ...] = ()
+    """Beginnings of words that end one, behind a single other, as in Turun yliopisto."""
 
     def is_proper(self, token: Span) -> bool:
         """Whether a token, or one of the words that it is made of, is a proper noun."""
@@ -100,6 +110,9 @@ def read_told(path: Path) -> Told:
         table.get("places_as"),
         frozenset(names("given")),
         frozenset(table.get("silent_on", "").split()),
+        frozenset(names("heads")),
+        frozenset(table.get("joins", "").split()),
+        tuple(names("tails")),
     )
 
 
@@ -210,6 +223,32 @@ def _narrowed(document: Document, start: int, end: int, told: Told) -> Span:
     return Span(inside[cores[0]].start, inside[ends[-1]].end, OPEN)
 
 
+def with_institutions(names: Names, told: Told) -> Names:
+    """The names, and those of institutions that are told by their first or last word, in place of what is in these."""
+    tokens = names.document.spans[TOKENS]
+    texts = [_text(names.document, token) for token in tokens]
+    is_named = [told.is_proper(token) or text[0].isupper() for token, text in zip(tokens, texts, strict=True)]
+    found = list[Span]()
+    for place, text in enumerate(texts):
+        first = last = place
+        if text in told.heads:
+            for further in range(place + 1, len(texts)):
+                if is_named[further] and tokens[further].label != "PUNCT":
+                    last = further
+                elif texts[further].casefold() not in told.joins or further - last > MOST_SMALL:
+                    break
+        elif told.tails and place and text.casefold().startswith(told.tails):
+            first -= is_named[place - 1] and tokens[place - 1].label != "PUNCT"
+        if first < last and not (found and found[-1].end > tokens[first].start):
+            found.append(Span(tokens[first].start, tokens[last].end, "ORG"))
+
+    def is_outside(edges: tuple[int, int]) -> bool:
+        return not any(span.start < edges[1] and edges[0] < span.end for span in found)
+
+    spans = [span for span in names.spans if is_outside((span.start, span.end))]
+    return Names(names.document, sorted([*spans, *found]), list(filter(is_outside, names.left_open)))
+
+
 def kept_text(names: Names) -> Iterator[Document]:
     """The document without the sentences in which something is left open, cut in pieces there."""
     document = names.document
@@ -285,7 +324,7 @@ def write_all(data: Path, output: Path, model: UnitModel) -> None:
     for path in sorted((RECIPES / "names").glob("*.toml")):
         treebank, told = path.stem, read_told(path)
         names = names_of(treebank, told, data, model)
-        kept = (piece for found in names for piece in kept_text(found))
+        kept = (piece for found in names for piece in kept_text(with_institutions(found, told)))
         write(output / f"{treebank}.jsonl", without_labels(kept, told.silent_on))
     for language in TAKEN_OVER:
         documents = read_documents(data / "ner" / "masakhaner2" / language / "train.conll")

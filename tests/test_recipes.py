@@ -78,12 +78,13 @@ def test_a_card_names_the_data_of_the_weights_it_began_with() -> None:
     second = package.provenance_of("second", free, scores=[], precision="int8", initial=first)
     assert second.training_data[0] == "pos/da/train.conllu: UD Danish-DDT, CC BY-SA 4.0"
     assert f"{first.training_data[0]} (by first, with whose weights it began)" in second.training_data
-    silver = Recipe(corpora=(CorpusConfig(train=("silver/el.jsonl", "silver/yor.jsonl"), name="el"),))
+    silver = Recipe(corpora=(CorpusConfig(train=("silver/el.jsonl", "silver/yor.jsonl", "swaps/sv.jsonl"), name="el"),))
     third = package.provenance_of("third", silver, scores=[], precision="int8", initial=second)
     names = "names by recipes/silver.py in the text of"
-    assert third.training_data[:2] == (
+    assert third.training_data[:3] == (
         f"silver/el.jsonl: {names} UD Greek-GDT, CC BY-NC-SA 3.0",
         f"silver/yor.jsonl: {names} MasakhaNER 2.0, CC BY-NC 4.0",
+        "swaps/sv.jsonl: other names by recipes/swaps.py in the text of UD Swedish-Talbanken, CC BY-SA 4.0",
     )
     same = package.provenance_of("same", free, scores=[], precision="int8", initial=second)
     assert len(same.training_data) == len(second.training_data)  # what both learnt from is named once

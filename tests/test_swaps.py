@@ -1,0 +1,85 @@
+"""Copies of texts with names of other languages in them."""
+
+import json
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from bytespan.config import read_recipe
+from bytespan.corpora.reading import read_documents
+from bytespan.spans import Document, Span
+from programs import program_of
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+pytestmark = pytest.mark.skipif(not RECIPES.is_dir(), reason="recipes are in the repository only")
+
+
+@pytest.fixture(scope="module")
+def swaps() -> ModuleType:
+    return program_of(RECIPES, "swaps")
+
+
+def test_names_that_a_column_set_apart_are_not_put_into_running_text(swaps: ModuleType) -> None:
+    names = [b"Rome", b"St . Gallen", b"Coca - Cola", b"a b c d e f", b"New\nUlm", b"King's College"]
+    spans, data = list[Span](), b""
+    for name in names:
+        spans.append(Span(len(data), len(data) + len(name), "LOC"))
+        data += name + b" ; "
+    assert swaps.names_in([Document(data, {"entities": spans})]) == {"LOC": [b"King's College", b"Rome"]}
+
+
+def test_a_name_becomes_another_of_its_kind_and_a_person_may_have_a_common_word_for_a_first_name(
+    swaps: ModuleType,
+) -> None:
+    pools = {"own": {"PER": [b"Ada Byron"], "LOC": [b"Bonn"]}, "other": {"PER": [b"Ivo"], "LOC": [b"Rom"]}}
+    rng = random.Random(1)
+
+    def drawn(kind: str, text: bytes) -> set[bytes]:
+        return {swaps.other_name(pools, "own", ["Oder"], rng, kind, text) for _ in range(300)}
+
+    assert drawn("LOC", b"Kiel") == {b"Kiel", b"Bonn", b"Rom"}
+    assert drawn("PER", b"Max") == {b"Max", b"Ada Byron", b"Oder Byron", b"Ivo"}
+    assert drawn("ORG", b"Nokia") == {b"Nokia"}
+
+
+def test_common_words_are_frequent_and_in_small_letters(swaps: ModuleType) -> None:
+    data = b"oder " * 20 + b"Oder " * 30 + b"selten"
+    edges = [(5 * i, 5 * i + 4) for i in range(50)] + [(250, 256)]
+    document = Document(data, {"tokens": [Span(start, end, "CCONJ") for start, end in edges]})
+    assert swaps.common_words([document]) == ["Oder"]
+
+
+def test_every_copy_is_a_corpus_of_the_recipe(swaps: ModuleType) -> None:
+    files = [name for corpus in read_recipe(RECIPES / "silver.toml").corpora for name in corpus.train]
+    assert [name for name in files if name.startswith("swaps/")] == [f"swaps/{name}.jsonl" for name in swaps.COPIED]
+
+
+def test_copies_are_written_and_the_same_every_time(
+    swaps: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, place in (("xx", "Rome"), ("yy", "Bonn")):
+        row = {"text": f"In {place}.", "entities": [{"start": 3, "end": 7, "label": "LOC"}]}
+        (tmp_path / f"{name}.jsonl").write_text(40 * f"{json.dumps(row)}\n")
+    word = "1\toder\t_\tCCONJ" + "\t_" * 6 + "\n\n"
+    (tmp_path / "pos" / "xx").mkdir(parents=True)
+    (tmp_path / "pos" / "xx" / "train.conllu").write_text(word * 20)
+    monkeypatch.setattr(swaps, "GOLD", {"xx": "xx.jsonl"})
+    monkeypatch.setattr(swaps, "SILVER", ("yy",))
+    monkeypatch.setattr(swaps, "COPIED", ("xx",))
+    monkeypatch.setattr(swaps, "WORDS", ("xx",))
+    out = tmp_path / "out"
+    arguments = ["--data", str(tmp_path), "--silver", str(tmp_path), "--output", str(out)]
+    monkeypatch.setattr(sys, "argv", ["swaps.py", *arguments])
+    swaps.main()
+    before = (out / "xx.jsonl").read_bytes()
+    texts = {document.data for document in read_documents(out / "xx.jsonl")}
+    assert texts == {b"In Rome.", b"In Bonn."}
+    swaps.main()
+    assert (out / "xx.jsonl").read_bytes() == before
+    (tmp_path / "yy.jsonl").unlink()
+    with pytest.raises(SystemExit, match=r"^swaps: .*yy\.jsonl: no such file"):
+        swaps.main()
