@@ -5,7 +5,9 @@ from pathlib import Path
 
 from cli.conftest import Run
 
-LANGUAGES = Path(__file__).parent.parent.parent / "examples" / "languages.txt"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LANGUAGES = EXAMPLES / "languages.txt"
+NAMES = EXAMPLES / "languages-names.jsonl"
 
 
 def test_the_packaged_model_finds_words_and_names_in_the_languages_of_the_sample(run: Run) -> None:
@@ -17,6 +19,14 @@ def test_the_packaged_model_finds_words_and_names_in_the_languages_of_the_sample
     assert len(answers) == len(texts) - 1
     assert sum(bool(answer["tokens"]) for answer in answers) >= 15
     assert sum(bool(answer["entities"]) for answer in answers) >= 10
+
+
+def test_the_packaged_model_finds_most_names_of_the_sample_and_few_others(run: Run) -> None:
+    texts = [json.loads(line)["text"] for line in NAMES.read_text(encoding="utf-8").splitlines()]
+    assert texts == LANGUAGES.read_text(encoding="utf-8").splitlines()
+    ended = run("evaluate", "--json", NAMES)
+    scores = json.loads(ended.stdout)
+    print(scores)
 
 
 def test_the_packaged_model_says_what_it_is(run: Run) -> None:
