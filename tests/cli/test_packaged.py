@@ -26,7 +26,8 @@ def test_the_packaged_model_finds_most_names_of_the_sample_and_few_others(run: R
     assert texts == LANGUAGES.read_text(encoding="utf-8").splitlines()
     ended = run("evaluate", "--json", NAMES)
     scores = json.loads(ended.stdout)
-    print(scores)
+    assert scores["recall"] >= 65
+    assert scores["precision"] >= 85
 
 
 def test_the_packaged_model_says_what_it_is(run: Run) -> None:
