@@ -188,7 +188,7 @@ def silver(results: Results) -> list[str]:
         "measuring alone, and has names of a fourth kind, MISC, that neither could learn in Spanish.",
         "",
         *table(("test", "base-gold", "base", "gain"), rows, signed=("gain",)),
-        "What a reader finds in the eighteen languages of the sample, 86 names, is in "
+        "The names that a reader finds in the eighteen languages of the sample are in "
         "[examples/languages-names.jsonl](../examples/languages-names.jsonl), for `bytespan evaluate`: no test, as "
         "the sample was looked at while the names to learn from were chosen.",
         "",

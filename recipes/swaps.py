@@ -32,8 +32,11 @@ GOLD = {
     "sr": "ner/uner/sr_set/train.conll",
     "de": "ner/germeval/train.conll",
 }
+"""Corpora whose annotated names are put in."""
 SILVER = ("es", "fi", "fr", "fr_gsd", "id", "it", "no", "ro")
+"""Treebanks whose names by `silver.py` are put in, too."""
 COPIED = ("en", "sv", *SILVER)
+"""Running text, of which copies are written."""
 WORDS = ("da", "de", "en", "es", "fi", "fr", "id", "it", "sv")
 """Treebanks whose common words become first names."""
 
@@ -46,6 +49,7 @@ COMMON = 0.2
 COMMON_COUNT = 20
 """How often a word stands in its treebank's training text to be common."""
 MOST_WORDS = 5
+"""Of a name that is put in."""
 SEED = 1
 
 Pools = Mapping[str, Mapping[str, Sequence[bytes]]]
