@@ -233,6 +233,8 @@ def with_institutions(names: Names, told: Told) -> Names:
         first = last = place
         if text in told.heads:
             for further in range(place + 1, len(texts)):
+                if b"\n" in names.document.data[tokens[further - 1].end : tokens[further].start]:
+                    break
                 if is_named[further] and tokens[further].label != "PUNCT":
                     last = further
                 elif texts[further].casefold() not in told.joins or further - last > MOST_SMALL:

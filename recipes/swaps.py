@@ -4,8 +4,9 @@
 
 A model that reads twenty languages takes "Ada" for the Indonesian "there is" wherever it stands. In these copies half
 of the names are others of their kind, from many languages with Latin letters, and some persons have a common word of
-one of these for a first name: what stands around a name has to tell that it is one. The texts are the English and
-Swedish ones of `ner/uner` and some that `silver.py` has written; the files are corpora of `silver.toml`.
+one of these for a first name: what stands around a name has to tell that it is one. Some organizations, and some
+persons, become institutions of `institutions.toml`, which treebanks rarely name. The texts are three of `ner/uner` and
+most that `silver.py` has written; the files are corpora of `silver.toml`.
 """
 
 import argparse
@@ -13,15 +14,17 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from silver import write
+from silver import RECIPES, write
 
+from bytespan.config import tomllib
 from bytespan.corpora.mentions import mentions_of, replace_mentions
 from bytespan.corpora.reading import read_documents
 from bytespan.errors import BytespanError
-from bytespan.spans import ENTITIES, TOKENS, Document
+from bytespan.spans import ENTITIES, TOKENS, Document, Span
 
 GOLD = {
     "en": "ner/uner/en_ewt/train.natural.jsonl",
@@ -35,8 +38,10 @@ GOLD = {
 """Corpora whose annotated names are put in."""
 SILVER = ("es", "fi", "fr", "fr_gsd", "id", "it", "no", "ro")
 """Treebanks whose names by `silver.py` are put in, too."""
-COPIED = ("en", "sv", *SILVER)
-"""Running text, of which copies are written."""
+APART = ("bg", "el")
+"""Treebanks in other letters: names are put in from their own text alone."""
+COPIED = ("en", "sv", "pt", *SILVER, *APART)
+"""Texts of which copies are written."""
 WORDS = ("da", "de", "en", "es", "fi", "fr", "id", "it", "sv")
 """Treebanks whose common words become first names."""
 
@@ -48,12 +53,21 @@ COMMON = 0.2
 """Of the persons of several words that are put in, how many have a common word for a first name."""
 COMMON_COUNT = 20
 """How often a word stands in its treebank's training text to be common."""
+INSTITUTIONS = 0.3
+"""Of the organizations that are put in, how many are institutions told by hand."""
+RAISED = 0.25
+"""Of the persons in what `silver.py` has written, how many become an institution told by hand."""
+COPIES = 3
+"""Of each text."""
 MOST_WORDS = 5
 """Of a name that is put in."""
 SEED = 1
 
+INSTITUTION = "institution"
+"""The kind of those that are told by hand, until they are organizations."""
+
 Pools = Mapping[str, Mapping[str, Sequence[bytes]]]
-"""Corpus -> kind -> the different names."""
+"""Corpus -> kind, or INSTITUTION -> the different names."""
 
 
 def names_in(documents: Sequence[Document]) -> dict[str, list[bytes]]:
@@ -74,29 +88,54 @@ def common_words(documents: Sequence[Document]) -> list[str]:
     return sorted(word.capitalize() for word, count in counts.items() if count >= COMMON_COUNT)
 
 
+def institutions_of(corpus: str) -> list[bytes]:
+    """The institutions that are told by hand for a corpus."""
+    text: str = tomllib.loads((RECIPES / "institutions.toml").read_text(encoding="utf-8")).get(corpus, "")
+    return [name.strip().encode() for name in text.split(";") if name.strip()]
+
+
 def other_name(pools: Pools, own: str, words: Sequence[str], rng: random.Random, kind: str, text: bytes) -> bytes:
-    """Another name of its kind in place of `text`, or `text` itself."""
-    if rng.random() >= FRACTION:
+    """Another name of its kind in place of `text`, or `text` itself; always another where an institution is wanted."""
+    if kind != INSTITUTION and rng.random() >= FRACTION:
         return text
-    corpus = own if rng.random() < OWN else rng.choice(sorted(pools))
+    if kind == "ORG" and pools[own].get(INSTITUTION) and rng.random() < INSTITUTIONS:
+        kind = INSTITUTION
+    is_own = kind == INSTITUTION or own in APART or rng.random() < OWN
+    corpus = own if is_own else rng.choice([name for name in sorted(pools) if name not in APART])
     name = rng.choice(pools[corpus].get(kind) or [text])
     first, space, rest = name.decode().partition(" ")
-    if kind == "PER" and space and rng.random() < COMMON:
+    if kind == "PER" and space and own not in APART and rng.random() < COMMON:
         first = rng.choice(words)
     return f"{first}{space}{rest}".encode()
+
+
+def with_others(document: Document, pools: Pools, own: str, words: Sequence[str], rng: random.Random) -> Document:
+    """A copy with other names in it."""
+
+    def kind_of(span: Span) -> str:
+        may_rise = span.label == "PER" and own not in GOLD and pools[own].get(INSTITUTION)
+        return INSTITUTION if may_rise and rng.random() < RAISED else span.label
+
+    wanted = [replace(span, label=kind_of(span)) for span in document.spans[ENTITIES]]
+    draw = partial(other_name, pools, own, words, rng)
+    copy = replace_mentions(Document(document.data, {ENTITIES: wanted}), draw, task=ENTITIES)
+    spans = [replace(span, label="ORG" if span.label == INSTITUTION else span.label) for span in copy.spans[ENTITIES]]
+    return Document(copy.data, {ENTITIES: spans})
 
 
 def write_all(data: Path, silver: Path, output: Path) -> None:
     """Write a copy of each text."""
     output.mkdir(parents=True, exist_ok=True)
-    files = {name: data / path for name, path in GOLD.items()} | {name: silver / f"{name}.jsonl" for name in SILVER}
+    files = {name: data / path for name, path in GOLD.items()}
+    files |= {name: silver / f"{name}.jsonl" for name in (*SILVER, *APART)}
     texts = {name: list(read_documents(path)) for name, path in files.items()}
-    pools = {name: names_in(documents) for name, documents in texts.items()}
+    pools = {name: {**names_in(documents), INSTITUTION: institutions_of(name)} for name, documents in texts.items()}
     treebanks = (list(read_documents(data / "pos" / name / "train.conllu")) for name in WORDS)
     words = sorted({word for documents in treebanks for word in common_words(documents)})
     for name in COPIED:
-        draw = partial(other_name, pools, name, words, random.Random(f"{SEED} {name}"))
-        write(output / f"{name}.jsonl", [replace_mentions(document, draw, task=ENTITIES) for document in texts[name]])
+        rng = random.Random(f"{SEED} {name}")
+        copies = COPIES * texts[name]
+        write(output / f"{name}.jsonl", [with_others(document, pools, name, words, rng) for document in copies])
 
 
 def main() -> None:

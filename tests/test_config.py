@@ -122,6 +122,7 @@ def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
         ("[[corpus]]\ntrain = 'a.conll'", "corpus.train must be tuple"),
         ("[[corpus]]\ntrain = ['a.conll', 3]", "corpus.train[1] must be str, got 3"),
         ("[[corpus]]\nsentences = 0", "corpus.sentences must be at least 1, got 0"),
+        ("[[corpus]]\nagreement = -0.5", "corpus.agreement must be at least 0, got -0.5"),
         ("[corpus]\ntrain = ['a.conll']", "corpus must be [[corpus]] tables"),
         ("corpus = [3]", "corpus must be [[corpus]] tables"),
         ("model = 3", "model must be a table, [model]"),

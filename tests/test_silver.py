@@ -116,6 +116,14 @@ def test_a_first_or_last_word_makes_an_institution_of_what_stands_beside_it(silv
         assert texts(document, names.spans) == found
 
 
+def test_an_institution_ends_with_its_line(silver: ModuleType) -> None:
+    document = treebank("University/NOUN of/ADP Rome/PROPN Ada/PROPN sleeps/VERB")
+    document = Document(document.data.replace(b" Ada", b"\nAda"), document.spans)
+    rules = told(silver, heads=frozenset({"University"}), joins=frozenset({"of"}))
+    names = silver.with_institutions(silver.told_names(document, rules), rules)
+    assert texts(document, names.spans) == [("University of Rome", "ORG")]
+
+
 def test_what_was_left_open_within_an_institution_is_so_no_more(silver: ModuleType) -> None:
     document = treebank("Ada/PROPN left/VERB University/NOUN Rome/PROPN")
     rules = told(silver, heads=frozenset({"University"}))

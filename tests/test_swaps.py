@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from bytespan.config import read_recipe
+from bytespan.config import read_recipe, tomllib
 from bytespan.corpora.reading import read_documents
 from bytespan.spans import Document, Span
 from programs import program_of
@@ -46,6 +46,50 @@ def test_a_name_becomes_another_of_its_kind_and_a_person_may_have_a_common_word_
     assert drawn("ORG", b"Nokia") == {b"Nokia"}
 
 
+def test_some_organizations_are_institutions_told_by_hand(swaps: ModuleType) -> None:
+    pools = {"own": {"ORG": [b"Nokia"], "institution": [b"Bank of Ada"]}, "other": {"ORG": [b"Fiat"]}}
+    rng = random.Random(1)
+    drawn = {swaps.other_name(pools, "own", [], rng, "ORG", b"Saab") for _ in range(300)}
+    assert drawn == {b"Saab", b"Nokia", b"Fiat", b"Bank of Ada"}
+
+
+def test_some_persons_become_institutions_where_the_names_were_found_by_a_model(swaps: ModuleType) -> None:
+    document = Document(b"Ada sees Bo.", {"entities": [Span(0, 3, "PER"), Span(9, 11, "PER")]})
+    names = {"PER": [b"Cy"], "institution": [b"Bank of Ada"]}
+    rng = random.Random(1)
+
+    def seen(own: str, pools: dict[str, dict[str, list[bytes]]]) -> set[tuple[bytes, str]]:
+        copies = [swaps.with_others(document, pools, own, ["Oder"], rng) for _ in range(100)]
+        spans = [(copy.data, span) for copy in copies for span in copy.spans["entities"]]
+        return {(data[span.start : span.end], span.label) for data, span in spans}
+
+    persons = {(b"Ada", "PER"), (b"Bo", "PER"), (b"Cy", "PER")}
+    assert seen("xx", {"xx": names}) == persons | {(b"Bank of Ada", "ORG")}
+    assert seen("en", {"en": names}) == persons
+    assert seen("xx", {"xx": {**names, "institution": []}}) == persons
+
+
+def test_names_in_other_letters_stay_among_themselves(swaps: ModuleType) -> None:
+    pools = {"bg": {"PER": ["Иван Вазов".encode()]}, "el": {"PER": ["Σεφέρης".encode()]}, "en": {"PER": [b"Bo"]}}
+    rng = random.Random(1)
+
+    def drawn(own: str) -> set[bytes]:
+        return {swaps.other_name(pools, own, ["Oder"], rng, "PER", b"Ada") for _ in range(200)}
+
+    assert drawn("bg") == {b"Ada", "Иван Вазов".encode()}
+    assert drawn("en") == {b"Ada", b"Bo"}
+
+
+def test_every_institution_is_of_a_text_that_is_copied_and_none_is_in_the_sample(swaps: ModuleType) -> None:
+    table = tomllib.loads((RECIPES / "institutions.toml").read_text(encoding="utf-8"))
+    assert set(table) <= set(swaps.COPIED)
+    sample = (RECIPES.parent / "examples" / "languages.txt").read_bytes()
+    for corpus in table:
+        names = swaps.institutions_of(corpus)
+        assert len(names) == len(set(names)) > 10
+        assert [name.decode() for name in names if name in sample] == []
+
+
 def test_common_words_are_frequent_and_in_small_letters(swaps: ModuleType) -> None:
     data = b"oder " * 20 + b"Oder " * 30 + b"selten"
     edges = [(5 * i, 5 * i + 4) for i in range(50)] + [(250, 256)]
@@ -69,6 +113,7 @@ def test_copies_are_written_and_the_same_every_time(
     (tmp_path / "pos" / "xx" / "train.conllu").write_text(word * 20)
     monkeypatch.setattr(swaps, "GOLD", {"xx": "xx.jsonl"})
     monkeypatch.setattr(swaps, "SILVER", ("yy",))
+    monkeypatch.setattr(swaps, "APART", ())
     monkeypatch.setattr(swaps, "COPIED", ("xx",))
     monkeypatch.setattr(swaps, "WORDS", ("xx",))
     out = tmp_path / "out"

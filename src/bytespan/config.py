@@ -230,8 +230,13 @@ class CorpusConfig:
     teachers: tuple[str, ...] = ()
     """Parallel: model packages whose probabilities are learnt along with the corpus's own tags; see
     `train.gold_weight`. As they are no data, relative paths count from the working directory."""
+    agreement: float = 0.0
+    """Parallel: if above 0, each of its segments stands in a batch twice, with different bytes and states dropped, and
+    the divergence between what the model says of one and of the other has this weight in the loss (R-Drop, Liang et al.
+    2021). So text that the model knows nearly by heart still teaches it."""
 
     def __post_init__(self) -> None:
+        _require(self.agreement >= 0, f"corpus.agreement must be at least 0, got {self.agreement}")
         _require(
             self.sentences is None or self.sentences >= 1, f"corpus.sentences must be at least 1, got {self.sentences}"
         )

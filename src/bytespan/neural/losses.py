@@ -6,6 +6,7 @@ losses, and gradients, add up to those of a single one.
 
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,7 +15,7 @@ from bytespan.config import TrainConfig
 from bytespan.neural.batches import IGNORED, Batch
 from bytespan.neural.dropout import DropoutPlan
 from bytespan.neural.generate import AuxiliaryHead, Generator
-from bytespan.neural.parallel import Parallel, summed_loss
+from bytespan.neural.parallel import Parallel, summed_divergence, summed_loss
 from bytespan.neural.unit_batches import TaggedBatch
 
 
@@ -54,7 +55,8 @@ def generator_losses(
 def parallel_losses(
     model: Parallel, batch: TaggedBatch, dropout: DropoutPlan, config: TrainConfig
 ) -> tuple[Tensor, Tensor]:
-    """The mean loss a unit of the batch, summed over tasks, as far as this process's rows make it up, and none."""
+    """The mean loss a unit of the batch, summed over tasks, as far as this process's rows make it up, and what readings
+    of the same segment differ by, a unit of the batch."""
     device = next(model.parameters()).device
     total = max(int(batch.lengths.sum()), 1)
     part = batch.rows(dropout.rows or slice(None))
@@ -62,10 +64,16 @@ def parallel_losses(
     arrays = (units.rows, units.symbols, units.gaps, units.words, units.lengths, part.shown)
     with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_in_bf16(config, device)):
         scores = model(*(_tensor(array, device) for array in arrays), dropout).float()
-    loss = torch.zeros((), device=device)
+    loss, divergence = torch.zeros((), device=device), torch.zeros((), device=device)
+    again = np.flatnonzero(part.agreement[1:]) + 1  # the second readings; the first stand before them
+    weight = _tensor(part.agreement[again], device)
     for task, gold in part.gold.items():
         columns = model.tags.columns[task]
         counted = gold != IGNORED
+        if len(again):
+            one, other = (scores[:, rows][..., columns] for rows in (again - 1, again))
+            shares = _tensor(counted[:, again], device) * weight
+            divergence = divergence + summed_divergence(one, other, shares) / total
         free = None
         if part.free is not None:
             free = _tensor(part.free[:, columns], device).expand(*gold.shape, -1)[_tensor(counted, device)]
@@ -77,7 +85,7 @@ def parallel_losses(
             taught = _tensor(found.tags[counted], device), _tensor(found.shares[counted], device)
         weights = {"unmarked_weight": config.unmarked_weight, "gold_weight": config.gold_weight}
         loss = loss + summed_loss(chosen, truth, free, taught, **weights) / total
-    return loss, torch.zeros((), device=device)
+    return loss, divergence
 
 
 def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -178,6 +178,13 @@ def summed_loss(
     return -wanted[gold != IGNORED].sum()
 
 
+def summed_divergence(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """What scores (T, B, N) of one task differ by from others of the same units, weight (T, B), in nats: the divergence
+    of each's tags from the other's, both added up (R-Drop, Liang et al. 2021)."""
+    first, second = one.log_softmax(dim=2), other.log_softmax(dim=2)
+    return (((first.exp() - second.exp()) * (first - second)).sum(dim=2) * weight).sum()
+
+
 def transplant_tags(model: Parallel, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:
     """Copy the weights of a model with other label sets into `model`: tags that both know keep their rows."""
     row_of = {meaning: row for row, meaning in enumerate(TagSets(vocabulary.labels).meanings())}

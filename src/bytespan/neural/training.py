@@ -48,7 +48,8 @@ class StepRecord:
     loss: float
     """Mean cross-entropy an output symbol (generator) or a unit (parallel), in nats."""
     auxiliary_loss: float
-    """Mean cross-entropy of the auxiliary head a span, or divergence of a rehearsal a unit, in nats; else 0."""
+    """In nats: mean cross-entropy of the auxiliary head a span, or divergence a unit, of a rehearsal and of readings of
+    the same segment; else 0."""
     learning_rate: float
     segment_length: int
     """Bytes (generator) or units (parallel) in the longest segment of the batch."""
@@ -128,7 +129,7 @@ def _take_step(
         assert isinstance(batch, TaggedBatch)
         loss, auxiliary = parallel_losses(state.model, batch, dropout, config)
         if rehearsal is not None and step % EVERY == 0:
-            auxiliary = rehearsal.loss(state.model, step // EVERY) / world
+            auxiliary = auxiliary + rehearsal.loss(state.model, step // EVERY) / world
     else:
         assert isinstance(batch, Batch)
         assert state.auxiliary is not None
