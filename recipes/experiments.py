@@ -87,6 +87,8 @@ class Places:
     """All cores if None."""
     force: bool = False
     """Whether to publish a package whose precision costs too much."""
+    initial: Path | None = None
+    """What a training begins with instead of its own; a checkpoint or a package."""
 
 
 CONLL_STEPS = 8000
@@ -141,17 +143,16 @@ EXPERIMENTS = (
         is_tuned=True,
         settings=(
             "train.batch_size=32",
-            "train.learning_rate=1e-3",
+            "train.learning_rate=5e-4",
             "train.table_rate=6",
             "train.warmup_steps=100",
-            "train.agreement=0.5",
             "train.precision=fp32",
             "train.checkpoint_every=250",
-            "train.dev_every=2500",
+            "train.dev_every=1300",
         ),
-        seed=14,
-        steps=7500,
-        earlier=(3.11, 18100, 538_147_590),
+        seed=15,
+        steps=1300,
+        earlier=(4.401, 25600, 760_065_562),
         initial=ROOT / "src/bytespan/models/base.zip",
         with_silver=True,
     ),
@@ -239,7 +240,8 @@ def train(experiment: Experiment, places: Places) -> None:
         recipe = replace(recipe, corpora=(*recipe.corpora, found))
     runs.prepare(device=experiment.device, threads=places.threads)
     teach = partial(ask_teachers, open_teacher=partial(open_parallel, threads=places.threads))
-    output, initial, device = places.runs / experiment.name, experiment.initial, experiment.device
+    output, device = places.runs / experiment.name, experiment.device
+    initial = places.initial or experiment.initial
     for record in runs.run_training(recipe, output, data=places.data, initial=initial, device=device, teach=teach):
         if record.dev is not None:
             report(f"{experiment.name}: step {record.step}, loss {record.loss:.3f}, dev {record.dev.mean:.2f}")
@@ -442,12 +444,15 @@ def main() -> None:
             command.add_argument("--data", type=Path, default=Places().data, help="default: %(default)s")
             command.add_argument("--threads", type=int, help="default: all cores")
             command.add_argument("--force", action="store_true", help="publish even if the precision costs too much")
+        if name == "run":
+            command.add_argument("--initial", type=Path, help="checkpoint or package to begin with instead of its own")
         command.add_argument("--runs", type=Path, default=Places().runs, help="default: %(default)s")
     options = parser.parse_args()
     if options.command == "list":
         show_list(Places(runs=options.runs))
         return
-    places = Places(options.data, options.runs, threads=options.threads, force=options.force)
+    initial = getattr(options, "initial", None)
+    places = Places(options.data, options.runs, threads=options.threads, force=options.force, initial=initial)
     for experiment in map(experiment_named, options.names):
         try:
             (run if options.command == "run" else score)(experiment, places)

@@ -141,10 +141,6 @@ class TrainConfig:
     """Parallel: probability of replacing all bytes of a unit by DROP."""
     hash_dropout: float = 0.3
     """Parallel: probability of hiding each hash of a unit; the others are scaled up for it."""
-    agreement: float = 0.0
-    """Parallel: if above 0, every segment stands in a batch twice, with different bytes and states dropped, and the
-    divergence between what the model says of one and of the other has this weight in the loss (R-Drop, Liang et al.
-    2021), so that text which it knows nearly by heart still teaches it. `batch_size` counts both."""
     least_lines: int = 2
     """Parallel: in how many different lines an n-gram must be met for the model to know it, if `model.known_bits` has
     it know some only."""
@@ -191,12 +187,8 @@ class TrainConfig:
         for name in ("halve_every", "patience"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"train.{name} must be at least 1, got {value}")
-        for name in ("warmup_steps", "growth_steps", "weight_decay", "agreement", "auxiliary_weight", "seed"):
+        for name in ("warmup_steps", "growth_steps", "weight_decay", "auxiliary_weight", "seed"):
             _require(getattr(self, name) >= 0, f"train.{name} must be at least 0, got {getattr(self, name)}")
-        _require(
-            not self.agreement or self.batch_size % 2 == 0,
-            f"train.batch_size must be even for train.agreement, got {self.batch_size}",
-        )
         _require(
             self.decay_steps is None or self.decay_steps >= 0,
             f"train.decay_steps must be at least 0, got {self.decay_steps}",
@@ -238,8 +230,13 @@ class CorpusConfig:
     teachers: tuple[str, ...] = ()
     """Parallel: model packages whose probabilities are learnt along with the corpus's own tags; see
     `train.gold_weight`. As they are no data, relative paths count from the working directory."""
+    agreement: float = 0.0
+    """Parallel: if above 0, each of its segments stands in a batch twice, with different bytes and states dropped, and
+    the divergence between what the model says of one and of the other has this weight in the loss (R-Drop, Liang et al.
+    2021). So text that the model knows nearly by heart still teaches it."""
 
     def __post_init__(self) -> None:
+        _require(self.agreement >= 0, f"corpus.agreement must be at least 0, got {self.agreement}")
         _require(
             self.sentences is None or self.sentences >= 1, f"corpus.sentences must be at least 1, got {self.sentences}"
         )

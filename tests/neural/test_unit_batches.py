@@ -47,6 +47,7 @@ def arrays(batch: TaggedBatch) -> list[np.ndarray]:
         units.words,
         units.lengths,
         batch.shown,
+        batch.agreement,
         *batch.gold.values(),
         *taught,
         *free,
@@ -189,7 +190,7 @@ def test_same_step_gives_the_same_batch_whatever_was_drawn_before() -> None:
 def test_rows_of_a_batch_are_its_segments() -> None:
     members = annotate(corpus.documents())
     batch = UnitSampler(members, VOCABULARY, MODEL, replace(TRAIN, byte_dropout=0.3), counted_lessons(members)).batch(0)
-    assert len(arrays(batch)) == 10
+    assert len(arrays(batch)) == 11
     halves = [batch.rows(slice(0, 3)), batch.rows(slice(3, 8))]
     for whole, *parts in zip(arrays(batch), *map(arrays, halves), strict=True):
         assert np.array_equal(np.concatenate(parts, axis=min(whole.ndim - 1, 1)), whole)
@@ -332,20 +333,24 @@ def test_language_that_the_model_does_not_know_is_not_told() -> None:
     assert same(found, make_sampler().batch(0))
 
 
-def test_segments_whose_readings_are_to_agree_stand_side_by_side_with_other_bytes_dropped() -> None:
-    settings = {"byte_dropout": 0.3, "short_fraction": 0.5}
-    batches = make_sampler(**settings, agreement=0.5).pool(0)
+def test_segments_of_a_corpus_that_is_to_agree_are_read_twice_side_by_side_with_other_bytes_dropped() -> None:
+    """An even number of rows is two by two of the same segment or of none, so that processes can share a batch."""
+    texts = [annotate([Document(b"a bb ccc dddd e " * 9, {"entities": []})], agreement=0.5), unannotated(NATURAL)]
+    members = [member for found in texts for member in found]
+    batches = make_sampler(members, byte_dropout=0.3, hash_dropout=0.3, short_fraction=0.5).pool(0)
+    assert {tuple(batch.agreement[::2]) for batch in batches} == {(0.0,) * 4}
+    assert {weight for batch in batches for weight in batch.agreement} == {0.0, 0.5}
+    differ = False
     for batch in batches:
-        units, lengths = batch.units, batch.lengths[::2]
-        assert len(batch.lengths) == TRAIN.batch_size
-        for one in (units.words, units.gaps, batch.lengths, *batch.gold.values()):
-            assert np.array_equal(one[..., ::2], one[..., 1::2])
-        assert not np.array_equal(units.symbols[:, ::2], units.symbols[:, 1::2])
-    lengths = [tuple(batch.lengths[::2]) for batch in batches]
-    assert all(list(found) == sorted(found) for found in lengths)
-    assert len(set(lengths)) > 1
-    once = make_sampler(**settings).pool(0)
-    assert any(not np.array_equal(batch.units.words[:, ::2], batch.units.words[:, 1::2]) for batch in once)
+        for row in np.flatnonzero(batch.agreement):
+            for one in (batch.units.words, batch.units.gaps, batch.lengths, *batch.gold.values()):
+                assert np.array_equal(one[..., row - 1], one[..., row])
+            differ |= not np.array_equal(batch.shown[:, row - 1], batch.shown[:, row])
+    assert differ
+
+
+def test_a_corpus_that_need_not_agree_is_read_once() -> None:
+    assert not any(batch.agreement.any() for batch in make_sampler().pool(0))
 
 
 def test_heavier_corpus_is_drawn_more_often() -> None:

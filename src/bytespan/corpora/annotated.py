@@ -32,10 +32,17 @@ class Annotated:
     """How many times as often as by its size the corpus is drawn."""
     teachers: tuple[str, ...] = ()
     """Models that are asked about the document in training; see `bytespan.teaching`."""
+    agreement: float = 0.0
+    """Weight of the divergence between two readings of its segments, 0 if these are read once."""
 
 
 def annotate(
-    documents: Iterable[Document], *, language: str = "", weight: float = 1.0, teachers: tuple[str, ...] = ()
+    documents: Iterable[Document],
+    *,
+    language: str = "",
+    weight: float = 1.0,
+    teachers: tuple[str, ...] = (),
+    agreement: float = 0.0,
 ) -> list[Annotated]:
     """The documents of one corpus, which annotates what labels it uses anywhere."""
     members = list(documents)
@@ -45,7 +52,7 @@ def annotate(
             labels.setdefault(task, set()).update(span.label for span in spans)
     known = {task: frozenset(found) for task, found in labels.items()}
     size = sum(len(document.data) for document in members)
-    return [Annotated(document, known, size, language, weight, teachers) for document in members]
+    return [Annotated(document, known, size, language, weight, teachers, agreement) for document in members]
 
 
 def without_sentences(documents: Iterable[Document], forbidden: Iterable[Document]) -> Iterator[Document]:

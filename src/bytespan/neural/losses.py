@@ -56,7 +56,7 @@ def parallel_losses(
     model: Parallel, batch: TaggedBatch, dropout: DropoutPlan, config: TrainConfig
 ) -> tuple[Tensor, Tensor]:
     """The mean loss a unit of the batch, summed over tasks, as far as this process's rows make it up, and what readings
-    of the same segment differ by, a unit of the batch, times `train.agreement`."""
+    of the same segment differ by, a unit of the batch."""
     device = next(model.parameters()).device
     total = max(int(batch.lengths.sum()), 1)
     part = batch.rows(dropout.rows or slice(None))
@@ -65,14 +65,15 @@ def parallel_losses(
     with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_in_bf16(config, device)):
         scores = model(*(_tensor(array, device) for array in arrays), dropout).float()
     loss, divergence = torch.zeros((), device=device), torch.zeros((), device=device)
-    begin = (dropout.rows.start if dropout.rows else 0) % 2  # a segment whose readings two processes share is left out
-    first = np.arange(begin, len(part.lengths) - 1, 2) if config.agreement else np.arange(0)
+    again = np.flatnonzero(part.agreement[1:]) + 1  # the second readings; the first stand before them
+    weight = _tensor(part.agreement[again], device)
     for task, gold in part.gold.items():
         columns = model.tags.columns[task]
         counted = gold != IGNORED
-        if len(first):
-            one, other = (scores[:, rows][..., columns] for rows in (first, first + 1))
-            divergence = divergence + summed_divergence(one, other, _tensor(counted[:, first], device)) / total
+        if len(again):
+            one, other = (scores[:, rows][..., columns] for rows in (again - 1, again))
+            shares = _tensor(counted[:, again], device) * weight
+            divergence = divergence + summed_divergence(one, other, shares) / total
         free = None
         if part.free is not None:
             free = _tensor(part.free[:, columns], device).expand(*gold.shape, -1)[_tensor(counted, device)]
@@ -84,7 +85,7 @@ def parallel_losses(
             taught = _tensor(found.tags[counted], device), _tensor(found.shares[counted], device)
         weights = {"unmarked_weight": config.unmarked_weight, "gold_weight": config.gold_weight}
         loss = loss + summed_loss(chosen, truth, free, taught, **weights) / total
-    return loss, config.agreement * divergence
+    return loss, divergence
 
 
 def _tensor(array: NDArray[Any], device: torch.device) -> Tensor:

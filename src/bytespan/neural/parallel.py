@@ -178,11 +178,11 @@ def summed_loss(
     return -wanted[gold != IGNORED].sum()
 
 
-def summed_divergence(one: Tensor, other: Tensor, counted: Tensor) -> Tensor:
-    """What scores (T, B, N) of one task differ by from others of the same units, where counted (T, B), in nats: the
-    divergence of each's tags from the other's, both added up (R-Drop, Liang et al. 2021)."""
-    first, second = (scores[counted].log_softmax(dim=1) for scores in (one, other))
-    return ((first.exp() - second.exp()) * (first - second)).sum()
+def summed_divergence(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """What scores (T, B, N) of one task differ by from others of the same units, weight (T, B), in nats: the divergence
+    of each's tags from the other's, both added up (R-Drop, Liang et al. 2021)."""
+    first, second = one.log_softmax(dim=2), other.log_softmax(dim=2)
+    return (((first.exp() - second.exp()) * (first - second)).sum(dim=2) * weight).sum()
 
 
 def transplant_tags(model: Parallel, weights: Mapping[str, Tensor], vocabulary: Vocabulary) -> None:

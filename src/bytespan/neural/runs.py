@@ -93,7 +93,13 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
         documents = [document for file in files for document in read_documents(file, sentences=corpus.sentences)]
         documents += [close_up(document) for document in documents] if corpus.natural else []
         kept = without_sentences(documents, forbidden) if forbidden else documents
-        members += annotate(kept, language=corpus.language, weight=corpus.weight, teachers=corpus.teachers)
+        members += annotate(
+            kept,
+            language=corpus.language,
+            weight=corpus.weight,
+            teachers=corpus.teachers,
+            agreement=corpus.agreement,
+        )
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))

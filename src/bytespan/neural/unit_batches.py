@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,9 @@ class TaggedBatch:
     """Bytes that the segments span."""
     taught: dict[str, TaughtTags]
     """Task -> what teachers say, of tasks that they teach in the batch."""
+    agreement: Floats
+    """(B,) weight of the divergence between what the model says of a segment and of the one before it, where these are
+    the same one, read twice; 0 elsewhere."""
 
     @property
     def lengths(self) -> Ints:
@@ -77,7 +81,7 @@ class TaggedBatch:
         gold = {task: tags[:, part] for task, tags in self.gold.items()}
         free = None if self.free is None else self.free[part]
         taught = {task: TaughtTags(found.tags[:, part], found.shares[:, part]) for task, found in self.taught.items()}
-        return TaggedBatch(units, self.shown[:, part], gold, free, self.bytes_read, taught)
+        return TaggedBatch(units, self.shown[:, part], gold, free, self.bytes_read, taught, self.agreement[part])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class _Source:
     """How many times as often as in proportion to its size it is drawn."""
     salt: int
     """Of its language, 0 if the model does not know it."""
+    agreement: float
+    """Of two readings of its segments; 0 if these are read once."""
 
 
 def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainConfig) -> NgramFilter | None:
@@ -120,6 +126,18 @@ def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainCon
     if not train.language_dropout:
         return known
     return known.joined(find_ngrams(untold, least=train.least_lines / train.language_dropout, size=model.known_bits))
+
+
+class _Segment(NamedTuple):
+    """Units of a document, from the first to before the last."""
+
+    source: _Source
+    first: int
+    last: int
+
+    def length(self) -> int:
+        """How many units they are."""
+        return self.last - self.first
 
 
 class UnitSampler:
@@ -172,25 +190,29 @@ class UnitSampler:
         ], np.bool_)  # fmt: skip
         weight = member.weight * member.corpus_bytes**-self.train.balance
         salt = salt_of(member.language) if member.language in self.model.languages else 0
-        return _Source(units, tags, free, lessons, weight, salt)
+        return _Source(units, tags, free, lessons, weight, salt, member.agreement)
 
     def pool(self, number: int) -> list[TaggedBatch]:
         """The batches of BATCHES_PER_POOL steps in a row.
 
-        Their segments are dealt out by length, so that little of a batch is padding. If readings of a segment are to
-        agree, rows 0 and 1 are of the same, 2 and 3, and so on.
+        Their segments are dealt out by length, so that little of a batch is padding. Both readings of one are in the
+        same batch, and with several processes in the same part of it, if its segments can be dealt out two by two.
         """
         rng = np.random.default_rng([self.train.seed, number])
         count = self.train.batch_size * BATCHES_PER_POOL
-        readings = 2 if self.train.agreement else 1
-        segments = [self._draw(rng) for _ in range(count // readings)]
-        segments.sort(key=lambda segment: segment[2] - segment[1])
-        segments = [segment for segment in segments for _ in range(readings)]
+        single, double = list[_Segment](), list[_Segment]()
+        while (left := count - len(single) - 2 * len(double)) > 0:
+            segment = self._draw(rng)
+            (double if segment.source.agreement and left > 1 else single).append(segment)
+        single.sort(key=_Segment.length)
+        pairs = [*zip(single[::2], single[1::2], strict=True), *((segment, segment) for segment in double)]
+        pairs.sort(key=lambda pair: pair[0].length())
+        segments = [segment for pair in pairs for segment in pair]
         batches = [segments[i : i + self.train.batch_size] for i in range(0, count, self.train.batch_size)]
         return [self._collate(batches[i], rng) for i in rng.permutation(len(batches))]
 
-    def _draw(self, rng: np.random.Generator) -> tuple[_Source, int, int]:
-        """(source, first unit, last unit) of a segment: every unit of a corpus is as likely to be in one."""
+    def _draw(self, rng: np.random.Generator) -> _Segment:
+        """A segment: every unit of a corpus is as likely to be in one."""
         owner = int(np.searchsorted(self._before[1:-1], rng.random(), side="right"))
         source = self.sources[owner]
         units = source.units
@@ -202,9 +224,9 @@ class UnitSampler:
         latest = max(int(units.ends[-1]) - length, 0)
         first = min(int(np.searchsorted(units.starts, min(first_byte, latest))), at)
         last = int(np.searchsorted(units.ends, units.starts[first] + length, side="right"))
-        return source, first, max(last, first + 1)
+        return _Segment(source, first, max(last, first + 1))
 
-    def _collate(self, segments: Sequence[tuple[_Source, int, int]], rng: np.random.Generator) -> TaggedBatch:
+    def _collate(self, segments: Sequence[_Segment], rng: np.random.Generator) -> TaggedBatch:
         parts = [self._salted(source, first, last, rng) for source, first, last in segments]
         batch = collate_units(parts, rows=self.model.table_rows, known=self.known, multiple=STEPS_MULTIPLE)
         gold = {task: np.full(batch.gaps.shape, IGNORED, np.int64) for task in self.tags.labels}
@@ -215,7 +237,9 @@ class UnitSampler:
         free = np.stack([source.free for source, _, _ in segments])
         size = sum(int(units.ends[-1] - units.starts[0]) for units in parts)
         taught = _collate_lessons([(source.lessons, first, last) for source, first, last in segments], batch.gaps.shape)
-        return TaggedBatch(batch, shown, gold, free if free.any() else None, size, taught)
+        agreement = [0.0, *(one.source.agreement if one is before else 0.0 for before, one in pairwise(segments))]
+        told = free if free.any() else None
+        return TaggedBatch(batch, shown, gold, told, size, taught, np.array(agreement, np.float32))
 
     def _salted(self, source: _Source, first: int, last: int, rng: np.random.Generator) -> Units:
         """Some units, salted with their language but for the fraction that is not told it."""

@@ -1,0 +1,47 @@
+"""The mean of the weights of trainings, as a checkpoint that another training begins with.
+
+    python recipes/mean.py runs/one/last runs/other/last --output runs/mean
+    python recipes/experiments.py run base --initial runs/mean
+
+Only trainings that began with the same weights have a mean that is worth anything. The languages and n-grams that the
+model knows are those of the last one.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from bytespan.errors import BytespanError, ModelError
+from bytespan.neural.checkpoint import load_checkpoint, load_model, save_checkpoint
+
+
+def write_mean(checkpoints: Sequence[Path], output: Path) -> None:
+    """Write a checkpoint with the mean of these ones' weights; ModelError if they are not alike."""
+    state, settings = load_checkpoint(checkpoints[-1])
+    models = [load_model(path)[0] for path in checkpoints]
+    for path, model in zip(checkpoints, models, strict=True):
+        if (model.config, model.vocabulary) != (state.model.config, state.model.vocabulary):
+            raise ModelError(f"{path}: not of the shape and labels of {checkpoints[-1]}")
+    with torch.no_grad():
+        for parameter, *others in zip(*(model.parameters() for model in (state.model, *models)), strict=True):
+            parameter.copy_(torch.stack(others).mean(dim=0))
+    save_checkpoint(output, state, settings, resumable=False)
+
+
+def main() -> None:
+    """Write the mean."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", nargs="+", type=Path, help="folders such as runs/base/last")
+    parser.add_argument("--output", type=Path, required=True, help="where to write")
+    options = parser.parse_args()
+    try:
+        write_mean(options.checkpoints, options.output)
+    except (BytespanError, OSError) as error:  # no checkpoint, another shape, a full disk
+        sys.exit(f"mean: {error}")
+
+
+if __name__ == "__main__":
+    main()
