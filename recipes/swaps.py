@@ -5,8 +5,8 @@
 A model that reads twenty languages takes "Ada" for the Indonesian "there is" wherever it stands. In these copies half
 of the names are others of their kind, from many languages with Latin letters, and some persons have a common word of
 one of these for a first name: what stands around a name has to tell that it is one. Some organizations, and some
-persons, become institutions of `institutions.toml`, which treebanks rarely name. The texts are three of `ner/uner` and
-most that `silver.py` has written; the files are corpora of `silver.toml`.
+persons, become institutions told by hand (`institutions/`), which treebanks rarely name. The texts are three of
+`ner/uner` and most that `silver.py` has written; the files are corpora of `silver.toml`.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from pathlib import Path
 
 from silver import RECIPES, write
 
-from bytespan.config import tomllib
 from bytespan.corpora.mentions import mentions_of, replace_mentions
 from bytespan.corpora.reading import read_documents
 from bytespan.errors import BytespanError
@@ -90,8 +89,8 @@ def common_words(documents: Sequence[Document]) -> list[str]:
 
 def institutions_of(corpus: str) -> list[bytes]:
     """The institutions that are told by hand for a corpus."""
-    text: str = tomllib.loads((RECIPES / "institutions.toml").read_text(encoding="utf-8")).get(corpus, "")
-    return [name.strip().encode() for name in text.split(";") if name.strip()]
+    path = RECIPES / "institutions" / f"{corpus}.txt"
+    return path.read_bytes().splitlines() if path.exists() else []
 
 
 def other_name(pools: Pools, own: str, words: Sequence[str], rng: random.Random, kind: str, text: bytes) -> bytes:

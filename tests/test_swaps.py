@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from bytespan.config import read_recipe, tomllib
+from bytespan.config import read_recipe
 from bytespan.corpora.reading import read_documents
 from bytespan.spans import Document, Span
 from programs import program_of
@@ -81,10 +81,10 @@ def test_names_in_other_letters_stay_among_themselves(swaps: ModuleType) -> None
 
 
 def test_every_institution_is_of_a_text_that_is_copied_and_none_is_in_the_sample(swaps: ModuleType) -> None:
-    table = tomllib.loads((RECIPES / "institutions.toml").read_text(encoding="utf-8"))
-    assert set(table) <= set(swaps.COPIED)
+    corpora = {path.stem for path in (RECIPES / "institutions").glob("*.txt")}
+    assert corpora <= set(swaps.COPIED)
     sample = (RECIPES.parent / "examples" / "languages.txt").read_bytes()
-    for corpus in table:
+    for corpus in corpora:
         names = swaps.institutions_of(corpus)
         assert len(names) == len(set(names)) > 10
         assert [name.decode() for name in names if name in sample] == []
