@@ -1,4 +1,4 @@
-"""Packages side by side on whole development files, and on text of languages or kinds that `base` learns no names from.
+"""Packages side by side on whole development files, and on names of corpora that `base` learns none or other text from.
 
     python recipes/development.py base recipes/weights/base-gold.zip --data ../shared/data
 
@@ -30,7 +30,7 @@ from bytespan.tagger import Tagger
 THIRTEEN = ("bg", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "id", "it", "sv")
 """Treebanks that peers were trained on, too."""
 UNSEEN = ("conll/es", "conll/en", "masakhaner2/yor", "masakhaner2/wol")
-"""Folders of names of which only the last two are known to `base`, since silver.py takes their training text over."""
+"""Folders of names beside those of `base.toml`; silver.py takes over the training text of the last two."""
 KINDS = frozenset({"LOC", "ORG", "PER"})
 LEAST = 0.05
 """Spans below this confidence are left aside."""

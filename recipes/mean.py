@@ -3,8 +3,8 @@
     python recipes/mean.py runs/one/last runs/other/last --output runs/mean
     python recipes/experiments.py run base --initial runs/mean
 
-Only trainings that began with the same weights have a mean that is worth anything. The languages and n-grams that the
-model knows are those of the last one.
+Only trainings that began with the same weights, or one with those of the other, have a mean that is worth anything. The
+languages and n-grams that the model knows are those of the last one.
 """
 
 import argparse

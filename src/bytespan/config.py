@@ -145,7 +145,8 @@ class TrainConfig:
     """Parallel: in how many different lines an n-gram must be met for the model to know it, if `model.known_bits` has
     it know some only."""
     auxiliary_weight: float = 1.0
-    """Generator: weight of the loss that asks the encoder, behind each span, for the span's label."""
+    """Weight of the loss beside the tags' or symbols' own. Generator: that which asks the encoder, behind each span,
+    for the span's label. Parallel: divergences, from an adaptation's rehearsal and under `corpus.agreement`."""
     words_fraction: float = 0.5
     """Generator: fraction of segments that ask for all words instead of the spans of a task such as entities."""
     first_length: int = 12
@@ -232,8 +233,8 @@ class CorpusConfig:
     `train.gold_weight`. As they are no data, relative paths count from the working directory."""
     agreement: float = 0.0
     """Parallel: if above 0, each of its segments stands in a batch twice, with different bytes and states dropped, and
-    the divergence between what the model says of one and of the other has this weight in the loss (R-Drop, Liang et al.
-    2021). So text that the model knows nearly by heart still teaches it."""
+    the divergence between what the model says of one and of the other has this weight in the loss, times
+    `train.auxiliary_weight` (R-Drop, Liang et al. 2021). So text that it knows nearly by heart still teaches it."""
 
     def __post_init__(self) -> None:
         _require(self.agreement >= 0, f"corpus.agreement must be at least 0, got {self.agreement}")
