@@ -33,13 +33,14 @@ GOLD = {
     "hr": "ner/uner/hr_set/train.conll",
     "sr": "ner/uner/sr_set/train.conll",
     "de": "ner/germeval/train.conll",
+    "zh": "ner/uner/zh_gsd/train.conll",
 }
 """Corpora whose annotated names are put in."""
-SILVER = ("es", "fi", "fr", "fr_gsd", "id", "it", "no", "ro")
-"""Treebanks whose names by `silver.py` are put in, too."""
-APART = ("bg", "el")
-"""Treebanks in other letters: names are put in from their own text alone."""
-COPIED = ("en", "sv", "pt", *SILVER, *APART)
+SILVER = ("ar", "bg", "cs", "el", "es", "fa", "fi", "fr", "fr_gsd", "id", "it", "no", "ro", "sv_lines", "yor")
+"""Texts by `silver.py` whose names are put in, too."""
+APART = ("ar", "bg", "el", "fa", "yor", "zh")
+"""Texts in other letters, or with other marks: names are put in from their own text alone."""
+COPIED = ("en", "sv", "da", "pt", "hr", "zh", *SILVER)
 """Texts of which copies are written."""
 WORDS = ("da", "de", "en", "es", "fi", "fr", "id", "it", "sv")
 """Treebanks whose common words become first names."""
@@ -48,10 +49,12 @@ FRACTION = 0.5
 """Of the names, how many are replaced."""
 OWN = 0.4
 """Of these, how many by one of the same corpus."""
-COMMON = 0.2
-"""Of the persons of several words that are put in, how many have a common word for a first name."""
+COMMON = 0.4
+"""Of the persons of several words that are put in, how many have a common word of another language for a first name."""
 COMMON_COUNT = 20
 """How often a word stands in its treebank's training text to be common."""
+WORDS_DEALT = 2000
+"""From how many words of each language common ones are drawn."""
 INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
@@ -80,16 +83,25 @@ def _is_plain(name: bytes) -> bool:
     return len(words) <= MOST_WORDS and all(word and word[0].isalnum() for word in words) and b"\n" not in name
 
 
-def common_words(documents: Sequence[Document]) -> list[str]:
-    """The words in small letters that stand often enough in a treebank, with a capital."""
+def common_words(documents: Sequence[Document]) -> Counter[str]:
+    """The words in small letters that stand often enough in a treebank, with a capital, and how often they do."""
     texts = (document.data[span.start : span.end].decode() for document in documents for span in document.spans[TOKENS])
     counts = Counter(text for text in texts if text.isalpha() and text.islower() and 2 < len(text) < 9)
-    return sorted(word.capitalize() for word, count in counts.items() if count >= COMMON_COUNT)
+    return Counter({word.capitalize(): count for word, count in sorted(counts.items()) if count >= COMMON_COUNT})
+
+
+def foreign_words(words: Mapping[str, Counter[str]], own: str) -> list[str]:
+    """Common words of other languages than that of a corpus, each as often as it stands in as much of their text."""
+    language = own[:2]
+    known = words.get(language, Counter[str]())
+    others = (counts for name, counts in sorted(words.items()) if name != language)
+    shares = [(word, count / counts.total()) for counts in others for word, count in counts.items()]
+    return [word for word, share in shares if word not in known for _ in range(round(WORDS_DEALT * share))]
 
 
 def institutions_of(corpus: str) -> list[bytes]:
-    """The institutions that are told by hand for a corpus."""
-    path = RECIPES / "institutions" / f"{corpus}.txt"
+    """The institutions that are told by hand for the language of a corpus."""
+    path = RECIPES / "institutions" / f"{corpus.partition('_')[0]}.txt"
     return path.read_bytes().splitlines() if path.exists() else []
 
 
@@ -126,15 +138,15 @@ def write_all(data: Path, silver: Path, output: Path) -> None:
     """Write a copy of each text."""
     output.mkdir(parents=True, exist_ok=True)
     files = {name: data / path for name, path in GOLD.items()}
-    files |= {name: silver / f"{name}.jsonl" for name in (*SILVER, *APART)}
+    files |= {name: silver / f"{name}.jsonl" for name in SILVER}
     texts = {name: list(read_documents(path)) for name, path in files.items()}
     pools = {name: {**names_in(documents), INSTITUTION: institutions_of(name)} for name, documents in texts.items()}
-    treebanks = (list(read_documents(data / "pos" / name / "train.conllu")) for name in WORDS)
-    words = sorted({word for documents in treebanks for word in common_words(documents)})
+    words = {name: common_words(list(read_documents(data / "pos" / name / "train.conllu"))) for name in WORDS}
     for name in COPIED:
         rng = random.Random(f"{SEED} {name}")
         copies = COPIES * texts[name]
-        write(output / f"{name}.jsonl", [with_others(document, pools, name, words, rng) for document in copies])
+        foreign = foreign_words(words, name)
+        write(output / f"{name}.jsonl", [with_others(document, pools, name, foreign, rng) for document in copies])
 
 
 def main() -> None:

@@ -114,6 +114,7 @@ def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
         ("[train]\ndropout = 1.0", "train.dropout must be in 0..1, below 1, got 1.0"),
         ("[train]\nlearning_rate = nan", "train.learning_rate must be above 0, got nan"),
         ("[train]\noptimizer = 'adam'", "train.optimizer must be one of adamw, sgd, got 'adam'"),
+        ("[train]\nword_dropout = -0.1", "train.word_dropout must be in 0..1, got -0.1"),
         ("[train]\ngold_weight = 1.1", "train.gold_weight must be in 0..1, got 1.1"),
         ("[[corpus]]\nteachers = 'model'", "corpus.teachers must be tuple"),
         ("[train]\nfirst_length = 0", "train.first_length must be at least 1, got 0"),

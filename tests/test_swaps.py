@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -94,7 +95,13 @@ def test_common_words_are_frequent_and_in_small_letters(swaps: ModuleType) -> No
     data = b"oder " * 20 + b"Oder " * 30 + b"selten"
     edges = [(5 * i, 5 * i + 4) for i in range(50)] + [(250, 256)]
     document = Document(data, {"tokens": [Span(start, end, "CCONJ") for start, end in edges]})
-    assert swaps.common_words([document]) == ["Oder"]
+    assert swaps.common_words([document]) == {"Oder": 20}
+
+
+def test_words_of_other_languages_are_drawn_as_often_as_these_have_them_but_those_of_its_own(swaps: ModuleType) -> None:
+    words = {"de": Counter({"Oder": 20, "Und": 60}), "id": Counter({"Ada": 30}), "sv": Counter({"Und": 5, "Och": 5})}
+    assert Counter(swaps.foreign_words(words, "sv_lines")) == {"Oder": 500, "Ada": 2000}
+    assert Counter(swaps.foreign_words(words, "pt")) == {"Oder": 500, "Und": 2500, "Ada": 2000, "Och": 1000}
 
 
 def test_every_copy_is_a_corpus_of_the_recipe(swaps: ModuleType) -> None:

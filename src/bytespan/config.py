@@ -141,6 +141,9 @@ class TrainConfig:
     """Parallel: probability of replacing all bytes of a unit by DROP."""
     hash_dropout: float = 0.3
     """Parallel: probability of hiding each hash of a unit; the others are scaled up for it."""
+    word_dropout: float = 0.0
+    """Parallel: probability of hiding what is hashed of a whole word, wherever a segment has it, so that it reads like
+    one that was never met."""
     least_lines: int = 2
     """Parallel: in how many different lines an n-gram must be met for the model to know it, if `model.known_bits` has
     it know some only."""
@@ -195,7 +198,7 @@ class TrainConfig:
             f"train.decay_steps must be at least 0, got {self.decay_steps}",
         )
         fractions = ("dropout", "byte_dropout", "unit_dropout", "hash_dropout", "words_fraction", "short_fraction")
-        for name in ("unmarked_weight", "gold_weight"):
+        for name in ("unmarked_weight", "gold_weight", "word_dropout"):
             _require(0 <= getattr(self, name) <= 1, f"train.{name} must be in 0..1, got {getattr(self, name)}")
         for name in (*fractions, "span_fraction", "balance", "language_dropout"):
             _require(0 <= getattr(self, name) < 1, f"train.{name} must be in 0..1, below 1, got {getattr(self, name)}")
@@ -235,6 +238,10 @@ class CorpusConfig:
     """Parallel: if above 0, each of its segments stands in a batch twice, with different bytes and states dropped, and
     the divergence between what the model says of one and of the other has this weight in the loss, times
     `train.auxiliary_weight` (R-Drop, Liang et al. 2021). So text that it knows nearly by heart still teaches it."""
+
+    copies: bool = False
+    """Parallel: whether its text is copies of other text, with other names in it, say: their lines do not let the model
+    know an n-gram."""
 
     def __post_init__(self) -> None:
         _require(self.agreement >= 0, f"corpus.agreement must be at least 0, got {self.agreement}")

@@ -183,6 +183,15 @@ def test_sentences_of_a_test_file_are_cut_out_of_the_training_text(data: Path) -
     assert [member.document.entities[0].text for member in members] == ["Ana", "Cy"]
 
 
+def test_training_text_has_what_its_corpus_says_of_it(data: Path) -> None:
+    said = {"language": "it", "weight": 2.0, "teachers": ("teacher",), "agreement": 0.5, "copies": True}
+    (data / "all.conll").write_text("Ana B-PER\n\n")
+    corpora = [CorpusConfig(train=("all.conll",)), CorpusConfig(train=("all.conll",), **said)]
+    plain, other = read_corpora(corpora, data=data, dev_bytes=9).train
+    assert [getattr(plain, name) for name in said] == ["", 1.0, (), 0.0, False]
+    assert {name: getattr(other, name) for name in said} == said
+
+
 def test_curves_name_every_corpus_and_need_a_runs_log(data: Path) -> None:
     list(run_training(recipe(data), data / "run", data=Path()))
     assert draw_curves(data / "run").stat().st_size > 10_000

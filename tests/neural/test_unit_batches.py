@@ -178,7 +178,13 @@ def test_unit_longer_than_a_segment_is_one_of_its_own() -> None:
 
 
 def test_same_step_gives_the_same_batch_whatever_was_drawn_before() -> None:
-    changes = {"byte_dropout": 0.3, "unit_dropout": 0.1, "hash_dropout": 0.2, "short_fraction": 0.3}
+    changes = {
+        "byte_dropout": 0.3,
+        "unit_dropout": 0.1,
+        "hash_dropout": 0.2,
+        "word_dropout": 0.1,
+        "short_fraction": 0.3,
+    }
     running, fresh = make_sampler(**changes), make_sampler(**changes)
     steps = [0, 1, BATCHES_PER_POOL - 1, BATCHES_PER_POOL, 3 * BATCHES_PER_POOL + 1]
     batches = [running.batch(step) for step in range(max(steps) + 1)]
@@ -241,9 +247,29 @@ def test_dropout_hides_about_as_much_as_asked_for(rate: float) -> None:
     assert shares["hash_dropout"] == pytest.approx((0, rate), rel=0.15)
 
 
+def test_word_dropout_hides_a_whole_word_wherever_a_segment_has_it_and_leaves_its_edges_and_shape() -> None:
+    sampler = make_sampler(unannotated(b"Rom rom Ulm " * 9), word_dropout=0.4)
+    hidden = list[bool]()
+    for batch in map(sampler.batch, range(20)):
+        shown = batch.shown > 0
+        for column, length in enumerate(batch.lengths.tolist()):
+            words = batch.units.words[:length, column]
+            for word in set(words.tolist()):
+                whole = shown[:length, column, : WHOLE - 1][words == word]
+                assert whole.all() or not whole.any()
+                hidden.append(not whole.any())
+        assert shown[..., WHOLE - 1 :][batch.units.words >= 0].all()
+        assert (batch.units.symbols != DROP).all()
+    assert 0.3 < np.mean(hidden) < 0.5
+
+
 def test_hashes_add_up_to_as_much_as_in_use_whatever_is_dropped() -> None:
     """A model that saw 0.6 of its rows' sum in training and all of it in use lost 0.5 to 4 points by that."""
-    for changes in ({"hash_dropout": 0.4}, {"byte_dropout": 0.1, "unit_dropout": 0.1, "hash_dropout": 0.3}):
+    for changes in (
+        {"hash_dropout": 0.4},
+        {"word_dropout": 0.4},
+        {"byte_dropout": 0.1, "unit_dropout": 0.1, "hash_dropout": 0.3},
+    ):
         sampler = make_sampler(unannotated(NATURAL), **changes)
         for batch in map(sampler.batch, range(10)):
             seen = batch.shown[batch.units.words >= 0]
@@ -381,6 +407,13 @@ def test_ngrams_of_two_different_lines_are_known() -> None:
     assert known_in(b"Ulm", members, least_lines=1).all()
     assert not known_in(b"Rom", members, least_lines=3)[0, :3].any()
     assert ngrams_met(members, MODEL, TRAIN) is None
+
+
+def test_lines_of_copies_do_not_make_an_ngram_known() -> None:
+    copies = [replace(member, copies=True) for member in unannotated(b"Ulm yes\nUlm no\nRom yes\nRom no")]
+    members = unannotated(b"Rom yes\nRom no") + copies
+    assert known_in(b"Rom", members).all()
+    assert not known_in(b"Ulm", members)[0, :3].any()
 
 
 def test_a_long_line_counts_as_several() -> None:

@@ -34,6 +34,8 @@ class Annotated:
     """Models that are asked about the document in training; see `bytespan.teaching`."""
     agreement: float = 0.0
     """Weight of the divergence between two readings of its segments, 0 if these are read once."""
+    copies: bool = False
+    """Whether it is a copy of other text, so that what it holds has not been met once more."""
 
 
 def annotate(
@@ -43,6 +45,7 @@ def annotate(
     weight: float = 1.0,
     teachers: tuple[str, ...] = (),
     agreement: float = 0.0,
+    copies: bool = False,
 ) -> list[Annotated]:
     """The documents of one corpus, which annotates what labels it uses anywhere."""
     members = list(documents)
@@ -52,7 +55,7 @@ def annotate(
             labels.setdefault(task, set()).update(span.label for span in spans)
     known = {task: frozenset(found) for task, found in labels.items()}
     size = sum(len(document.data) for document in members)
-    return [Annotated(document, known, size, language, weight, teachers, agreement) for document in members]
+    return [Annotated(document, known, size, language, weight, teachers, agreement, copies) for document in members]
 
 
 def without_sentences(documents: Iterable[Document], forbidden: Iterable[Document]) -> Iterator[Document]:

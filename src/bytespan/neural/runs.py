@@ -99,6 +99,7 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
             weight=corpus.weight,
             teachers=corpus.teachers,
             agreement=corpus.agreement,
+            copies=corpus.copies,
         )
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:

@@ -104,8 +104,9 @@ class _Source:
 def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainConfig) -> NgramFilter | None:
     """The n-grams that a model with these settings is to know, from its training text; None if it takes all for known.
 
-    Those that `train.least_lines` different lines hold. Lines that differ in white space alone are the same. What only
-    lines hold that are not told their language counts for as much as training shows of it.
+    Those that `train.least_lines` different lines hold. Lines that differ in white space alone are the same; those of
+    copies do not count. What only lines hold that are not told their language counts for as much as training shows of
+    it.
     """
     if not model.known_bits:
         return None
@@ -113,7 +114,7 @@ def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainCon
     untold: list[tuple[Hashes, Hashes]] = []
     for member in members:
         units = cut_units(member.document.data)
-        if not len(units):
+        if member.copies or not len(units):
             continue
         starts = line_starts(units.gaps)
         sums = np.add.reduceat(units.hashes[:, 0], starts, dtype=np.uint32)
@@ -269,6 +270,10 @@ class UnitSampler:
             shown[inside][:, WHOLE + len(PREFIXES) :] = (left[:, None] >= ends) | (last[inside] == 0)[:, None]
         if self.train.hash_dropout:
             shown &= rng.random(shown.shape, np.float32) >= self.train.hash_dropout
+        if self.train.word_dropout:
+            draws = rng.random((int(batch.words.max()) + 1, shape[1]), np.float32)
+            hidden = np.take_along_axis(draws, np.maximum(batch.words, 0), axis=0) < self.train.word_dropout
+            shown[..., : WHOLE - 1] &= ~hidden[..., None]
         share = max(float(shown[batch.words >= 0].mean()), 1 / HASHES)  # not beyond one hash of a unit
         return shown.astype(np.float32) / np.float32(share)
 
