@@ -4,7 +4,8 @@
 
 Words: F1 of spans with their part of speech. Names: F1 with the threshold that is best for all files of the kind
 together, so that packages are compared and not how they were tuned. Files in columns are read as they are; those of the
-second kind are closed up first, as people write. Development text chooses between trainings: none of it is trained on.
+second kind are closed up first, as people write; `held-out.jsonl` has 174 names in 38 lines of 20 languages by us.
+Development text chooses between trainings: none of it is trained on.
 """
 
 import argparse
@@ -31,6 +32,7 @@ THIRTEEN = ("bg", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "id", "i
 """Treebanks that peers were trained on, too."""
 UNSEEN = ("conll/es", "conll/en", "masakhaner2/yor", "masakhaner2/wol")
 """Folders of names beside those of `base.toml`; silver.py takes over the training text of the last two."""
+OURS = Path(__file__).parent / "held-out.jsonl"
 KINDS = frozenset({"LOC", "ORG", "PER"})
 LEAST = 0.05
 """Spans below this confidence are left aside."""
@@ -93,6 +95,7 @@ def measure(tagger: Tagger, files: Sequence[str], data: Path, report: Callable[[
         report(folder)
         documents = [close_up(document) for document in read_documents(data / "ner" / folder / "dev.conll")]
         unseen[f"ner/{folder}, closed up"] = find(tagger, documents, KINDS)
+    unseen[OURS.name] = find(tagger, list(read_documents(OURS)), KINDS)
     is_peers = {name: name.split("/")[1] in THIRTEEN for name in words}
     figures = dict(words)
     figures["words, mean of the 13"] = average(words[name] for name in words if is_peers[name]) or 0.0

@@ -1,5 +1,6 @@
 """Packages side by side on development files."""
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import bytespan
+from bytespan.corpora.reading import read_documents
 from programs import program_of
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -35,6 +37,9 @@ def data(tmp_path: Path, development: ModuleType, monkeypatch: pytest.MonkeyPatc
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(development, "UNSEEN", ("zz",))
+    row = {"text": "Angela Merkel sleeps.", "entities": [{"start": 0, "end": 13, "label": "PER"}]}
+    (tmp_path / "ours.jsonl").write_text(f"{json.dumps(row)}\n")
+    monkeypatch.setattr(development, "OURS", tmp_path / "ours.jsonl")
     return tmp_path
 
 
@@ -46,7 +51,21 @@ def test_words_and_names_have_a_figure_a_file_and_one_together(development: Modu
     assert found["pos/en/dev.conllu"] == found["words, mean of the 13"] == 50
     assert found["pos/xx/dev.conllu"] == found["words, mean of the others"] == 100
     assert found["ner/yy/dev.conll"] == found["names, together"] == pytest.approx(200 / 3)  # a place counts for nothing
-    assert found["ner/zz, closed up"] == found["names beside these, together"] == 100
+    assert found["ner/zz, closed up"] == found["ours.jsonl"] == found["names beside these, together"] == 100
+
+
+def test_names_of_ours_to_choose_by_are_none_of_the_sample_and_none_that_is_told(development: ModuleType) -> None:
+    ours, sample = (
+        {
+            document.data[span.start : span.end]
+            for document in read_documents(path)
+            for span in document.spans["entities"]
+        }
+        for path in (development.OURS, RECIPES.parent / "examples" / "languages-names.jsonl")
+    )
+    told = {name for path in (RECIPES / "institutions").glob("*.txt") for name in path.read_bytes().splitlines()}
+    assert len(ours) > 150
+    assert [name.decode() for name in sorted(ours & (sample | told))] == []
 
 
 def test_the_threshold_is_the_best_for_all_files_together(development: ModuleType) -> None:
