@@ -54,6 +54,13 @@ def test_some_organizations_are_institutions_told_by_hand(swaps: ModuleType) -> 
     assert drawn == {b"Saab", b"Nokia", b"Fiat", b"Bank of Ada"}
 
 
+def test_an_institution_may_leave_a_place_or_a_person_of_its_text_open(swaps: ModuleType) -> None:
+    names = {"LOC": [b"Ulm", b"Rio de Janeiro"], "PER": [b"Ada Byron"], "institution": [b"{PER} Bank of {LOC}"]}
+    rng = random.Random(1)
+    drawn = {swaps.other_name({"own": names}, "own", [], rng, "institution", b"Saab") for _ in range(20)}
+    assert drawn == {b"Ada Byron Bank of Ulm"}
+
+
 def test_some_persons_become_institutions_where_the_names_were_found_by_a_model(swaps: ModuleType) -> None:
     document = Document(b"Ada sees Bo.", {"entities": [Span(0, 3, "PER"), Span(9, 11, "PER")]})
     names = {"PER": [b"Cy"], "institution": [b"Bank of Ada"]}
