@@ -61,6 +61,8 @@ INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
 """Of the persons in what `silver.py` has written, how many become an institution told by hand."""
+RAISED_PLACES = 0.1
+"""Of the places, where that text stands APART: it names few persons there, and no organizations."""
 COPIES = 3
 """Of each text."""
 MOST_WORDS = 5
@@ -137,8 +139,9 @@ def with_others(document: Document, pools: Pools, own: str, words: Sequence[str]
     """A copy with other names in it."""
 
     def kind_of(span: Span) -> str:
-        may_rise = span.label == "PER" and own not in GOLD and pools[own].get(INSTITUTION)
-        return INSTITUTION if may_rise and rng.random() < RAISED else span.label
+        shares = {"PER": RAISED, "LOC": RAISED_PLACES if own in APART else 0.0}
+        may_rise = own not in GOLD and pools[own].get(INSTITUTION)
+        return INSTITUTION if may_rise and rng.random() < shares.get(span.label, 0.0) else span.label
 
     wanted = [replace(span, label=kind_of(span)) for span in document.spans[ENTITIES]]
     draw = partial(other_name, pools, own, words, rng)

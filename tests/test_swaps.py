@@ -61,7 +61,7 @@ def test_an_institution_may_leave_a_place_or_a_person_of_its_text_open(swaps: Mo
     assert drawn == {b"Ada Byron Bank of Ulm"}
 
 
-def test_some_persons_become_institutions_where_the_names_were_found_by_a_model(swaps: ModuleType) -> None:
+def test_some_persons_and_places_become_institutions_where_the_names_were_found_by_a_model(swaps: ModuleType) -> None:
     document = Document(b"Ada sees Bo.", {"entities": [Span(0, 3, "PER"), Span(9, 11, "PER")]})
     names = {"PER": [b"Cy"], "institution": [b"Bank of Ada"]}
     rng = random.Random(1)
@@ -75,6 +75,14 @@ def test_some_persons_become_institutions_where_the_names_were_found_by_a_model(
     assert seen("xx", {"xx": names}) == persons | {(b"Bank of Ada", "ORG")}
     assert seen("en", {"en": names}) == persons
     assert seen("xx", {"xx": {**names, "institution": []}}) == persons
+    place = Document(b"Ulm is far", {"entities": [Span(0, 3, "LOC")]})
+
+    def labels(own: str) -> set[str]:
+        pools = {own: {"LOC": [b"Rom"], **names}}
+        copies = [swaps.with_others(place, pools, own, ["Oder"], rng) for _ in range(200)]
+        return {copy.spans["entities"][0].label for copy in copies}
+
+    assert [labels(own) for own in ("xx", "el", "zh")] == [{"LOC"}, {"LOC", "ORG"}, {"LOC"}]
 
 
 def test_names_in_other_letters_stay_among_themselves(swaps: ModuleType) -> None:
