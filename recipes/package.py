@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from swaps import GOLD
+
 from bytespan.config import CorpusConfig, Recipe
 from bytespan.corpora.annotated import without_sentences
 from bytespan.corpora.reading import read_documents
@@ -64,8 +66,11 @@ Scores are exact spans from raw text, percent / 100, on test files that were not
 def source_of(name: str) -> str:
     """The corpus and licence of a training file; KeyError for a folder that LICENCES does not name."""
     folder = name.rpartition("/")[0]
+    stem = PurePosixPath(name).stem
+    if folder == "swaps" and stem in GOLD:
+        return f"other names by recipes/swaps.py in {source_of(GOLD[stem])}"
     if folder in ("silver", "swaps"):
-        text = LICENCES.get(f"pos/{PurePosixPath(name).stem}", LICENCES["ner/masakhaner2"])
+        text = LICENCES.get(f"pos/{stem}", LICENCES["ner/masakhaner2"])
         return f"{'other ' if folder == 'swaps' else ''}names by recipes/{folder}.py in the text of {text}"
     found = LICENCES.get(folder) or LICENCES.get(folder.rpartition("/")[0])
     if found is None:

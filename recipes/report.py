@@ -181,7 +181,7 @@ def silver(results: Results) -> list[str]:
         "### Names in other languages",
         "",
         "Words of twenty languages are annotated, names of nine. `base-gold` learnt from these; `base` went on from "
-        "there with names in fourteen treebanks besides, which `base-gold` found at their proper nouns, or which were "
+        "there with names in fifteen treebanks besides, which `base-gold` found at their proper nouns, or which were "
         "told by hand to be places, persons or organizations, those of two languages of MasakhaNER 2.0, and copies of "
         "running text in which half of the names are others of their kind, from other languages, or institutions told "
         "by hand ([how](../recipes/README.md)). No Spanish name of either is annotated by others; the CoNLL text was "

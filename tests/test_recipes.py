@@ -67,6 +67,8 @@ def test_every_training_file_has_a_licence() -> None:
         sources = [package.source_of(file) for corpus in read_recipe(path).corpora for file in corpus.train]
         assert all("CC " in source or "LGPL" in source or "only" in source for source in sources)
         assert package.licence_of(sources) == ("research only" if path.stem.startswith("conll") else "CC BY-NC-SA 4.0")
+    assert package.source_of("swaps/pt.jsonl") == "other names by recipes/swaps.py in Universal NER, CC BY-SA 4.0"
+    assert "in the text of MasakhaNER 2.0" in package.source_of("swaps/yor.jsonl")
     with pytest.raises(KeyError, match="say in LICENCES"):
         package.source_of("pos/xx/train.conllu")
 
