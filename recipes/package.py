@@ -108,7 +108,7 @@ def provenance_of(
             figures[f"{score['file']} {title}"] = round(score[key] / 100, 4)
     data = [f"{file}: {source_of(file)}" for file in files]
     if initial is not None:
-        others = (line for line in initial.training_data if line not in data)
+        others = (line for line in initial.training_data if line.partition(": ")[0] not in files)
         data += [f"{line} (by {initial.name}, with whose weights it began)" for line in others]
     return Provenance(
         name=name,

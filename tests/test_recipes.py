@@ -86,7 +86,7 @@ def test_a_card_names_the_data_of_the_weights_it_began_with() -> None:
     assert third.training_data[:3] == (
         f"silver/el.jsonl: {names} UD Greek-GDT, CC BY-NC-SA 3.0",
         f"silver/yor.jsonl: {names} MasakhaNER 2.0, CC BY-NC 4.0",
-        "swaps/sv.jsonl: other names by recipes/swaps.py in the text of UD Swedish-Talbanken, CC BY-SA 4.0",
+        "swaps/sv.jsonl: other names by recipes/swaps.py in Universal NER, CC BY-SA 4.0",
     )
     same = package.provenance_of("same", free, scores=[], precision="int8", initial=second)
     assert len(same.training_data) == len(second.training_data)  # what both learnt from is named once
