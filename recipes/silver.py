@@ -1,6 +1,6 @@
 """Names in treebanks whose names nobody has annotated, as training text for the packaged model.
 
-    python recipes/silver.py --data ../shared/data --output runs/silver
+    python recipes/silver.py --data ../shared/data --output runs/silver --threads 1
 
 Words of twenty languages are annotated, names of nine. Treebanks say which words are proper nouns, but not of which
 kind, nor where a name of several words ends. The files of `names/`, one a treebank, tell the kinds of some, by hand.
