@@ -62,7 +62,7 @@ INSTITUTIONS = 0.3
 RAISED = 0.25
 """Of the persons in what `silver.py` has written, how many become an institution told by hand."""
 RAISED_PLACES = 0.1
-"""Of the places, where that text stands APART: it names few persons there, and no organizations."""
+"""Of the places, where that text stands APART: most of it names few persons and no organizations."""
 COPIES = 3
 """Of each text."""
 MOST_WORDS = 5

@@ -238,7 +238,6 @@ class CorpusConfig:
     """Parallel: if above 0, each of its segments stands in a batch twice, with different bytes and states dropped, and
     the divergence between what the model says of one and of the other has this weight in the loss, times
     `train.auxiliary_weight` (R-Drop, Liang et al. 2021). So text that it knows nearly by heart still teaches it."""
-
     copies: bool = False
     """Parallel: whether its text is copies of other text, with other names in it, say: their lines do not let the model
     know an n-gram."""
