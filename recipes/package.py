@@ -69,9 +69,14 @@ def source_of(name: str) -> str:
     stem = PurePosixPath(name).stem
     if folder == "swaps" and stem in GOLD:
         return f"other names by recipes/swaps.py in {source_of(GOLD[stem])}"
+    if folder == "swaps" and stem.endswith("_written"):
+        passages = f"recipes/written/{stem.removesuffix('_written')}.txt"
+        return f"other names by recipes/swaps.py in {passages}, written for it, MIT"
     if folder in ("silver", "swaps"):
-        text = LICENCES.get(f"pos/{stem}", LICENCES["ner/masakhaner2"])
-        return f"{'other ' if folder == 'swaps' else ''}names by recipes/{folder}.py in the text of {text}"
+        treebank = stem.partition("_joined")[0]
+        text = LICENCES.get(f"pos/{treebank}", LICENCES["ner/masakhaner2"])
+        kind = "words" if stem.endswith("_words") else "other names" if folder == "swaps" else "names"
+        return f"{kind} by recipes/{folder}.py in the text of {text}"
     found = LICENCES.get(folder) or LICENCES.get(folder.rpartition("/")[0])
     if found is None:
         raise KeyError(f"{name}: say in LICENCES of recipes/package.py which corpus this is, and its licence")

@@ -9,12 +9,14 @@ that it has most often in its treebank. Sentences with a proper noun of which th
 are told to begin or to end the names of institutions make one of them with the capitals and proper nouns beside them.
 
 Two more languages have names in MasakhaNER 2.0, which are taken over but for the dates, as no other corpus has these;
-its letters with marks, mostly decomposed, are written composed besides, as they are elsewhere.
+its letters with marks, mostly decomposed, are written composed besides, as they are elsewhere. Arabic text, with its
+words too, is written as people write it besides: its treebank sets particles and pronouns off that they join to a word.
 
 The files are the corpora of `silver.toml`, one a treebank, from its training text alone.
 """
 
 import argparse
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -29,18 +31,28 @@ from numpy.typing import NDArray
 
 from bytespan.config import tomllib
 from bytespan.corpora.reading import read_documents
+from bytespan.corpora.spacing import without_characters
 from bytespan.corpora.writing import renderer
 from bytespan.decoding import log_softmax
 from bytespan.errors import BytespanError
 from bytespan.lattice import best_tags, tagged_spans
 from bytespan.parallel import UnitModel, score_units
 from bytespan.runtime.parallel import open_parallel
-from bytespan.spans import ENTITIES, TOKENS, Document, Span
+from bytespan.spans import ENTITIES, TOKENS, Document, Span, byte_of_character
 from bytespan.units import Units, cut_units
 
 RECIPES = Path(__file__).parent
 GOLD = RECIPES / "weights" / "base-gold.zip"
 TAKEN_OVER = ("wol", "yor")
+
+ARABIC = "ar"
+_LETTER = "[\u0620-\u064a]"
+_BEHIND = rf"(?<!\S)(?:[وفبكس]|(?P<to>ل)) (?={_LETTER})"
+_BEFORE = rf"(?<={_LETTER})(?P<before> )(?=(?:ها?|هما?|هن|نا|كم)(?!\S))"
+JOINED = re.compile(f"{_BEHIND}|{_BEFORE}")
+"""Spaces in an Arabic treebank behind particles, and before pronouns, that people join to a word."""
+BEFORE_PRONOUN = {"ى": "ي", "ة": "ت"}
+"""Last letters of Arabic words that are others before a pronoun, of as many bytes."""
 
 KINDS = ("LOC", "ORG", "PER")
 NONE, FOUND, OPEN = "O", "found", "open"
@@ -282,10 +294,15 @@ def _text(document: Document, span: Span) -> str:
     return document.data[span.start : span.end].decode()
 
 
+def treebank_of(name: str, data: Path) -> Path:
+    """The training text of a treebank, which may be compressed."""
+    return next((data / "pos" / name).glob("train.conllu*"), data / "pos" / name / "train.conllu")
+
+
 def names_of(treebank: str, told: Told, data: Path, model: UnitModel) -> Iterator[Names]:
     """The names in the training text of a treebank, without documents (of 20 sentences, where nothing says more) that
     have no proper noun: parts of treebanks tag none."""
-    path = next((data / "pos" / treebank).glob("train.conllu*"), data / "pos" / treebank / "train.conllu")
+    path = treebank_of(treebank, data)
     documents = [document for document in read_documents(path) if any(map(told.is_proper, document.spans[TOKENS]))]
     if told.rest == FOUND:
         return found_names(documents, told, model)
@@ -309,10 +326,31 @@ def composed(document: Document) -> Document:
     return Document(b"".join(pieces), {ENTITIES: moved})
 
 
+def joined(document: Document) -> Document:
+    """The same Arabic text with particles joined to the word behind them and pronouns to the one before.
+
+    The article loses its alef behind the particle li-, but where a name begins with it: there, they stay apart.
+    """
+    text = document.data.decode()
+    offsets = byte_of_character(text)
+    begins = {span.start for span in document.spans.get(ENTITIES, ())}
+    letters, places = list(text), list[int]()
+    for match in JOINED.finditer(text):
+        if match["before"]:
+            last = match.start() - 1
+            letters[last] = BEFORE_PRONOUN.get(letters[last], letters[last])
+        elif match["to"] and text.startswith("ال", match.end()):
+            if offsets[match.end()] in begins:
+                continue
+            places.append(match.end())
+        places.append(match.end() - 1)
+    return without_characters(Document("".join(letters).encode(), document.spans), places)
+
+
 def write(path: Path, documents: Iterable[Document]) -> None:
     """Write JSON lines in one step, and to standard error what is in them."""
     members = list(documents)
-    kinds = Counter(span.label for document in members for span in document.spans[ENTITIES])
+    kinds = Counter(span.label for document in members for span in document.spans.get(ENTITIES, ()))
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text("".join(map(renderer("jsonl"), members)), encoding="utf-8", newline="\n")
     temporary.replace(path)
@@ -321,18 +359,22 @@ def write(path: Path, documents: Iterable[Document]) -> None:
 
 
 def write_all(data: Path, output: Path, model: UnitModel) -> None:
-    """Write a file for each of the treebanks, and for each of the languages that are taken over."""
+    """Write a file for each of the treebanks, Arabic words, and one for each of the languages that are taken over."""
     output.mkdir(parents=True, exist_ok=True)
     for path in sorted((RECIPES / "names").glob("*.toml")):
         treebank, told = path.stem, read_told(path)
         names = names_of(treebank, told, data, model)
         kept = (piece for found in names for piece in kept_text(with_institutions(found, told)))
-        write(output / f"{treebank}.jsonl", without_labels(kept, told.silent_on))
+        members = list(without_labels(kept, told.silent_on))
+        write(output / f"{treebank}.jsonl", members)
+        if treebank == ARABIC:
+            write(output / f"{treebank}_joined.jsonl", map(joined, members))
+            write(output / f"{treebank}_joined_words.jsonl", map(joined, read_documents(treebank_of(treebank, data))))
     for language in TAKEN_OVER:
         documents = read_documents(data / "ner" / "masakhaner2" / language / "train.conll")
-        kept = list(without_labels(documents, {"DATE"}))
-        changed = (pair for pair in zip(kept, map(composed, kept), strict=True) if pair[0].data != pair[1].data)
-        write(output / f"{language}.jsonl", [*kept, *(after for _, after in changed)])
+        members = list(without_labels(documents, {"DATE"}))
+        changed = (pair for pair in zip(members, map(composed, members), strict=True) if pair[0].data != pair[1].data)
+        write(output / f"{language}.jsonl", [*members, *(after for _, after in changed)])
 
 
 def main() -> None:

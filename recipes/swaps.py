@@ -3,11 +3,12 @@
     python recipes/swaps.py --data ../shared/data --silver runs/silver --output runs/swaps
 
 A model that reads twenty languages takes "Ada" for the Indonesian "there is" wherever it stands. In these copies half
-of the names are others of their kind, from many languages with Latin letters, and some persons have a common word of
-one of these for a first name: what stands around a name has to tell that it is one. Some organizations, and some
-persons, become institutions told by hand (`institutions/`), which treebanks rarely name, with a place or a person of
-the text in them where they leave one open. The texts are six of `ner/uner` and most that `silver.py` has written; the
-files are corpora of `silver.toml`.
+of the names are others of their kind, from many languages with Latin letters, and some persons have a word for a first
+name that begins sentences of another language: what stands around a name has to tell that it is one. Some
+organizations, and some persons, become institutions told by hand (`institutions/`), which treebanks rarely name, with a
+place or a person of the text in them where they leave one open. The texts are six of `ner/uner`, most that `silver.py`
+has written, and passages written for this in languages in which nobody annotated names (`written/`); the files are
+corpora of `silver.toml`.
 """
 
 import argparse
@@ -20,11 +21,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from silver import RECIPES, write
+from silver import RECIPES, sentences_of, treebank_of, write
 
 from bytespan.corpora.mentions import mentions_of, replace_mentions
 from bytespan.corpora.reading import read_documents
-from bytespan.errors import BytespanError
+from bytespan.errors import BytespanError, CorpusError
 from bytespan.spans import ENTITIES, TOKENS, Document, Span
 
 GOLD = {
@@ -38,33 +39,37 @@ GOLD = {
     "zh": "ner/uner/zh_gsd/train.conll",
 }
 """Corpora whose annotated names are put in."""
-SILVER = ("ar", "bg", "cs", "el", "es", "fa", "fi", "fr", "fr_gsd", "id", "it", "no", "ro", "sv_lines", "yor")
+SILVER = ("af", "ar", "bg", "cs", "el", "es", "fa", "fi", "fr", "fr_gsd", "id", "it", "no", "ro", "sv_lines", "yor")
 """Texts by `silver.py` whose names are put in, too."""
 APART = ("ar", "bg", "el", "fa", "yor", "zh")
 """Texts in other letters, or with other marks: names are put in from their own text alone."""
 COPIED = ("en", "sv", "da", "pt", "hr", "zh", *SILVER)
 """Texts of which copies are written."""
-WORDS = ("da", "de", "en", "es", "fi", "fr", "id", "it", "sv")
-"""Treebanks whose common words become first names."""
+WRITTEN = ("af", "ar", "bg", "cs", "el", "es", "fa", "fi", "fr", "id", "it", "no", "ro", "yor")
+"""Languages of the passages of `written/`, each named as its first text by `silver.py`."""
+WORDS = ("af", "cs", "da", "de", "en", "es", "fi", "fr", "id", "it", "no", "ro", "sv")
+"""Treebanks whose first words of sentences become first names."""
 
 FRACTION = 0.5
 """Of the names, how many are replaced."""
 OWN = 0.4
 """Of these, how many by one of the same corpus."""
 COMMON = 0.4
-"""Of the persons of several words that are put in, how many have a common word of another language for a first name."""
-COMMON_COUNT = 20
-"""How often a word stands in its treebank's training text to be common."""
+"""Of the persons of several words that are put in, how many have a first word of another language for a first name."""
+FIRST_COUNT = 3
+"""How often a word begins a sentence of its treebank's training text to be one."""
 WORDS_DEALT = 2000
-"""From how many words of each language common ones are drawn."""
+"""From how many words of each language they are drawn."""
 INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
 """Of the persons in what `silver.py` has written, how many become an institution told by hand."""
 RAISED_PLACES = 0.1
 """Of the places, where that text stands APART: most of it names few persons and no organizations."""
-COPIES = 3
+COPIES = 4
 """Of each text."""
+WRITTEN_COPIES = 12
+"""Of each passage of `written/`."""
 MOST_WORDS = 5
 """Of a name that is put in."""
 MOST_WORDS_INSIDE = 2
@@ -89,20 +94,42 @@ def _is_plain(name: bytes) -> bool:
     return len(words) <= MOST_WORDS and all(word and word[0].isalnum() for word in words) and b"\n" not in name
 
 
-def common_words(documents: Sequence[Document]) -> Counter[str]:
-    """The words in small letters that stand often enough in a treebank, with a capital, and how often they do."""
-    texts = (document.data[span.start : span.end].decode() for document in documents for span in document.spans[TOKENS])
-    counts = Counter(text for text in texts if text.isalpha() and text.islower() and 2 < len(text) < 9)
-    return Counter({word.capitalize(): count for word, count in sorted(counts.items()) if count >= COMMON_COUNT})
+def first_words(documents: Sequence[Document]) -> Counter[str]:
+    """The words that begin sentences of a treebank often enough, and how often they do, but proper nouns."""
+    counts = Counter[str]()
+    for document in documents:
+        begins = {start for start, _ in sentences_of(document)}
+        words = (token for token in document.spans[TOKENS] if token.start in begins and "PROPN" not in token.label)
+        counts.update(document.data[word.start : word.end].decode() for word in words)
+    wanted = (word for word in sorted(counts) if word.isalpha() and word.istitle() and 2 < len(word) < 9)
+    return Counter({word: counts[word] for word in wanted if counts[word] >= FIRST_COUNT})
 
 
 def foreign_words(words: Mapping[str, Counter[str]], own: str) -> list[str]:
-    """Common words of other languages than that of a corpus, each as often as it stands in as much of their text."""
+    """First words of other languages than that of a corpus, oftener where they are, by the square root."""
     language = own[:2]
     known = words.get(language, Counter[str]())
-    others = (counts for name, counts in sorted(words.items()) if name != language)
-    shares = [(word, count / counts.total()) for counts in others for word, count in counts.items()]
+    others = [{word: count**0.5 for word, count in counts.items()} for name, counts in sorted(words.items())]
+    shares = [(word, root / sum(roots.values())) for roots in others for word, root in roots.items()]
     return [word for word, share in shares if word not in known for _ in range(round(WORDS_DEALT * share))]
+
+
+def read_written(path: Path) -> list[Document]:
+    """A document for each line, in which a name is written [name](KIND); CorpusError for other brackets."""
+    documents = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        data, spans = bytearray(), list[Span]()
+        for text, name, kind in re.findall(r"([^\[]*)(?:\[([^\[\]]+)\]\((LOC|ORG|PER)\)|$)", line):
+            data += text.encode()
+            if name:
+                spans.append(Span(len(data), len(data) + len(name.encode()), kind))
+                data += name.encode()
+        if len(data) + sum(len("[](PER)") for _ in spans) != len(line.encode()) or b"]" in data:
+            raise CorpusError(
+                f"{path}:{number}: names are written [name](KIND), KIND is one of LOC, ORG, PER: {line!r}"
+            )
+        documents.append(Document(bytes(data), {ENTITIES: spans}))
+    return documents
 
 
 def institutions_of(corpus: str) -> list[bytes]:
@@ -135,13 +162,24 @@ def _filled(name: bytes, names: Mapping[str, Sequence[bytes]], rng: random.Rando
     return re.sub(rb"\{(LOC|PER)\}", drawn, name)
 
 
-def with_others(document: Document, pools: Pools, own: str, words: Sequence[str], rng: random.Random) -> Document:
-    """A copy with other names in it."""
+def raised_in(own: str, pools: Pools) -> dict[str, float]:
+    """How many of the names of a kind become institutions in what `silver.py` has written."""
+    is_told = own not in GOLD and pools[own].get(INSTITUTION)
+    return {"PER": RAISED, "LOC": RAISED_PLACES if own in APART else 0.0} if is_told else {}
+
+
+def with_others(
+    document: Document,
+    pools: Pools,
+    own: str,
+    words: Sequence[str],
+    rng: random.Random,
+    raised: Mapping[str, float],
+) -> Document:
+    """A copy with other names in it, of which as many as `raised` says of their kind are institutions."""
 
     def kind_of(span: Span) -> str:
-        shares = {"PER": RAISED, "LOC": RAISED_PLACES if own in APART else 0.0}
-        may_rise = own not in GOLD and pools[own].get(INSTITUTION)
-        return INSTITUTION if may_rise and rng.random() < shares.get(span.label, 0.0) else span.label
+        return INSTITUTION if rng.random() < raised.get(span.label, 0.0) else span.label
 
     wanted = [replace(span, label=kind_of(span)) for span in document.spans[ENTITIES]]
     draw = partial(other_name, pools, own, words, rng)
@@ -156,13 +194,22 @@ def write_all(data: Path, silver: Path, output: Path) -> None:
     files = {name: data / path for name, path in GOLD.items()}
     files |= {name: silver / f"{name}.jsonl" for name in SILVER}
     texts = {name: list(read_documents(path)) for name, path in files.items()}
-    pools = {name: {**names_in(documents), INSTITUTION: institutions_of(name)} for name, documents in texts.items()}
-    words = {name: common_words(list(read_documents(data / "pos" / name / "train.conllu"))) for name in WORDS}
-    for name in COPIED:
-        rng = random.Random(f"{SEED} {name}")
-        copies = COPIES * texts[name]
+    written = {name: read_written(RECIPES / "written" / f"{name}.txt") for name in WRITTEN}
+    pools = {
+        name: {**names_in([*documents, *written.get(name, [])]), INSTITUTION: institutions_of(name)}
+        for name, documents in texts.items()
+    }
+    words = {name: first_words(list(read_documents(treebank_of(name, data)))) for name in WORDS}
+
+    def copied(name: str, copies: Sequence[Document], raised: Mapping[str, float]) -> list[Document]:
+        rng = random.Random(f"{SEED} {name} {len(copies)}")
         foreign = foreign_words(words, name)
-        write(output / f"{name}.jsonl", [with_others(document, pools, name, foreign, rng) for document in copies])
+        return [with_others(document, pools, name, foreign, rng, raised) for document in copies]
+
+    for name in COPIED:
+        write(output / f"{name}.jsonl", copied(name, COPIES * texts[name], raised_in(name, pools)))
+    for name in WRITTEN:
+        write(output / f"{name}_written.jsonl", copied(name, WRITTEN_COPIES * written[name], {}))
 
 
 def main() -> None:

@@ -64,6 +64,13 @@ def test_names_of_ours_to_choose_by_are_none_of_the_sample_and_none_that_is_told
         for path in (development.OURS, RECIPES.parent / "examples" / "languages-names.jsonl")
     )
     told = {name for path in (RECIPES / "institutions").glob("*.txt") for name in path.read_bytes().splitlines()}
+    passages = map(program_of(RECIPES, "swaps").read_written, (RECIPES / "written").glob("*.txt"))
+    told |= {
+        document.data[span.start : span.end]
+        for documents in passages
+        for document in documents
+        for span in document.spans["entities"]
+    }
     assert len(ours) > 150
     assert [name.decode() for name in sorted(ours & (sample | told))] == []
 

@@ -180,11 +180,25 @@ def test_letters_and_marks_are_composed_and_spans_move_with_them(silver: ModuleT
     assert texts(found, list(found.spans["entities"])) == [("Ad\u00e0", "PER"), ("\u1eccy\u1ecd\u0301", "LOC")]
 
 
+def test_arabic_is_joined_as_people_write_it_and_spans_move_along(silver: ModuleType) -> None:
+    text = "و سافر الى ه ل القاهرة و ل المدرسة من مدرسة ه ، ف هم في ل ندن ب 20 ها"
+    data = text.encode()
+    starts = [len(text[: text.index(name)].encode()) for name in ("القاهرة", "ندن")]
+    spans = [Span(start, start + length, "LOC") for start, length in zip(starts, (14, 6), strict=True)]
+    found = silver.joined(Document(data, {"entities": spans}))
+    assert found.data.decode() == "وسافر اليه ل القاهرة وللمدرسة من مدرسته ، فهم في لندن ب 20 ها"
+    assert texts(found, list(found.spans["entities"])) == [("القاهرة", "LOC"), ("ندن", "LOC")]
+    words = silver.joined(Document("ل البيت".encode(), {"tokens": [Span(0, 2, "ADP"), Span(3, 13, "NOUN")]}))
+    assert texts(words, list(words.spans["tokens"])) == [("ل", "ADP"), ("لبيت", "NOUN")]
+
+
 def test_every_treebank_that_is_told_of_is_a_corpus_and_the_other_way_round(silver: ModuleType) -> None:
     from bytespan.config import read_recipe
 
     files = sorted((RECIPES / "names").glob("*.toml"))
-    names = {f"silver/{path.stem}.jsonl" for path in files} | {f"silver/{name}.jsonl" for name in silver.TAKEN_OVER}
+    names = {f"silver/{path.stem}.jsonl" for path in files} | {
+        f"silver/{name}.jsonl" for name in (*silver.TAKEN_OVER, "ar_joined", "ar_joined_words")
+    }
     corpora = read_recipe(RECIPES / "silver.toml").corpora
     assert {name for corpus in corpora for name in corpus.train if name.startswith("silver/")} == names
     for path in files:

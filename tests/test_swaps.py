@@ -11,6 +11,7 @@ import pytest
 
 from bytespan.config import read_recipe
 from bytespan.corpora.reading import read_documents
+from bytespan.errors import CorpusError
 from bytespan.spans import Document, Span
 from programs import program_of
 
@@ -67,7 +68,8 @@ def test_some_persons_and_places_become_institutions_where_the_names_were_found_
     rng = random.Random(1)
 
     def seen(own: str, pools: dict[str, dict[str, list[bytes]]]) -> set[tuple[bytes, str]]:
-        copies = [swaps.with_others(document, pools, own, ["Oder"], rng) for _ in range(100)]
+        raised = swaps.raised_in(own, pools)
+        copies = [swaps.with_others(document, pools, own, ["Oder"], rng, raised) for _ in range(100)]
         spans = [(copy.data, span) for copy in copies for span in copy.spans["entities"]]
         return {(data[span.start : span.end], span.label) for data, span in spans}
 
@@ -79,7 +81,8 @@ def test_some_persons_and_places_become_institutions_where_the_names_were_found_
 
     def labels(own: str) -> set[str]:
         pools = {own: {"LOC": [b"Rom"], **names}}
-        copies = [swaps.with_others(place, pools, own, ["Oder"], rng) for _ in range(200)]
+        raised = swaps.raised_in(own, pools)
+        copies = [swaps.with_others(place, pools, own, ["Oder"], rng, raised) for _ in range(200)]
         return {copy.spans["entities"][0].label for copy in copies}
 
     assert [labels(own) for own in ("xx", "el", "zh")] == [{"LOC"}, {"LOC", "ORG"}, {"LOC"}]
@@ -106,47 +109,87 @@ def test_every_institution_is_of_a_text_that_is_copied_and_none_is_in_the_sample
         assert [name.decode() for name in names if name in sample] == []
 
 
-def test_common_words_are_frequent_and_in_small_letters(swaps: ModuleType) -> None:
-    data = b"oder " * 20 + b"Oder " * 30 + b"selten"
-    edges = [(5 * i, 5 * i + 4) for i in range(50)] + [(250, 256)]
-    document = Document(data, {"tokens": [Span(start, end, "CCONJ") for start, end in edges]})
-    assert swaps.common_words([document]) == {"Oder": 20}
+def test_first_words_begin_sentences_often_and_are_no_names(swaps: ModuleType) -> None:
+    words = [("Oder", "CCONJ"), ("Ulm", "PROPN"), ("ruht", "VERB"), ("!", "PUNCT"), ("Er", "PRON"), (".", "PUNCT")]
+    data, spans = bytearray(), list[Span]()
+    for word, label in 3 * [*words, *words[1:]]:
+        spans.append(Span(len(data), len(data) + len(word), label))
+        data += f"{word} ".encode()
+    assert swaps.first_words([Document(bytes(data), {"tokens": spans})]) == {"Oder": 3}
+    assert swaps.first_words([Document(bytes(data[:60]), {"tokens": spans[:15]})]) == {}
 
 
-def test_words_of_other_languages_are_drawn_as_often_as_these_have_them_but_those_of_its_own(swaps: ModuleType) -> None:
-    words = {"de": Counter({"Oder": 20, "Und": 60}), "id": Counter({"Ada": 30}), "sv": Counter({"Und": 5, "Och": 5})}
+def test_words_of_other_languages_are_drawn_by_the_root_of_how_often_they_stand_there(swaps: ModuleType) -> None:
+    words = {"de": Counter({"Oder": 4, "Und": 36}), "id": Counter({"Ada": 30}), "sv": Counter({"Und": 9, "Och": 9})}
     assert Counter(swaps.foreign_words(words, "sv_lines")) == {"Oder": 500, "Ada": 2000}
     assert Counter(swaps.foreign_words(words, "pt")) == {"Oder": 500, "Und": 2500, "Ada": 2000, "Och": 1000}
 
 
+def test_passages_are_read_with_the_names_marked_in_them(swaps: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "xx.txt"
+    path.write_text("[Ådne](PER) sees [Rio de Janeiro](LOC), ([Ö](ORG)).\nNobody (there).\n", encoding="utf-8")
+    names, nothing = swaps.read_written(path)
+    assert names.data.decode() == "Ådne sees Rio de Janeiro, (Ö)."
+    spans = names.spans["entities"]
+    assert [(names.data[span.start : span.end].decode(), span.label) for span in spans] == [
+        ("Ådne", "PER"),
+        ("Rio de Janeiro", "LOC"),
+        ("Ö", "ORG"),
+    ]
+    assert (nothing.data, list(nothing.spans["entities"])) == (b"Nobody (there).", [])
+
+
+@pytest.mark.parametrize("line", ["[Ulm](MISC)", "[Ulm] (LOC)", "Ulm](LOC)", "[[Ulm](LOC)", "[](LOC)", "[a](LOC)[b"])
+def test_a_passage_with_other_brackets_is_refused_with_its_line(swaps: ModuleType, tmp_path: Path, line: str) -> None:
+    path = tmp_path / "xx.txt"
+    path.write_text(f"Good.\nIn {line}.\n")
+    with pytest.raises(CorpusError, match=r"xx\.txt:2: names are written \[name\]\(KIND\)"):
+        swaps.read_written(path)
+
+
+def test_every_passage_is_another_and_has_no_name_of_the_sample(swaps: ModuleType) -> None:
+    assert {path.stem for path in (RECIPES / "written").glob("*.txt")} == set(swaps.WRITTEN) <= set(swaps.SILVER)
+    sample = list(read_documents(RECIPES.parent / "examples" / "languages-names.jsonl"))
+    sampled = {document.data[span.start : span.end] for document in sample for span in document.spans["entities"]}
+    for language in swaps.WRITTEN:
+        documents = swaps.read_written(RECIPES / "written" / f"{language}.txt")
+        assert len({document.data for document in documents}) == len(documents) > 60
+        names = {document.data[span.start : span.end] for document in documents for span in document.spans["entities"]}
+        assert [name.decode() for name in sorted(names & sampled)] == []
+
+
 def test_every_copy_is_a_corpus_of_the_recipe(swaps: ModuleType) -> None:
     files = [name for corpus in read_recipe(RECIPES / "silver.toml").corpora for name in corpus.train]
-    assert [name for name in files if name.startswith("swaps/")] == [f"swaps/{name}.jsonl" for name in swaps.COPIED]
+    names = [*swaps.COPIED, *(f"{name}_written" for name in swaps.WRITTEN)]
+    assert [name for name in files if name.startswith("swaps/")] == [f"swaps/{name}.jsonl" for name in names]
 
 
 def test_copies_are_written_and_the_same_every_time(
     swaps: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, place in (("xx", "Rome"), ("yy", "Bonn")):
+    for name, place in (("xx", "Rome"), ("af", "Bonn")):
         row = {"text": f"In {place}.", "entities": [{"start": 3, "end": 7, "label": "LOC"}]}
         (tmp_path / f"{name}.jsonl").write_text(40 * f"{json.dumps(row)}\n")
-    word = "1\toder\t_\tCCONJ" + "\t_" * 6 + "\n\n"
+    word = "1\tOder\t_\tCCONJ" + "\t_" * 6 + "\n2\t.\t_\tPUNCT" + "\t_" * 6 + "\n\n"
     (tmp_path / "pos" / "xx").mkdir(parents=True)
     (tmp_path / "pos" / "xx" / "train.conllu").write_text(word * 20)
     monkeypatch.setattr(swaps, "GOLD", {"xx": "xx.jsonl"})
-    monkeypatch.setattr(swaps, "SILVER", ("yy",))
+    monkeypatch.setattr(swaps, "SILVER", ("af",))
     monkeypatch.setattr(swaps, "APART", ())
     monkeypatch.setattr(swaps, "COPIED", ("xx",))
     monkeypatch.setattr(swaps, "WORDS", ("xx",))
+    monkeypatch.setattr(swaps, "WRITTEN", ("af",))
     out = tmp_path / "out"
     arguments = ["--data", str(tmp_path), "--silver", str(tmp_path), "--output", str(out)]
     monkeypatch.setattr(sys, "argv", ["swaps.py", *arguments])
     swaps.main()
     before = (out / "xx.jsonl").read_bytes()
     texts = {document.data for document in read_documents(out / "xx.jsonl")}
-    assert texts == {b"In Rome.", b"In Bonn."}
+    assert {b"In Rome."} < texts  # names of passages are put in, too
+    written = list(read_documents(out / "af_written.jsonl"))
+    assert len(written) == swaps.WRITTEN_COPIES * len(swaps.read_written(RECIPES / "written" / "af.txt"))
     swaps.main()
     assert (out / "xx.jsonl").read_bytes() == before
-    (tmp_path / "yy.jsonl").unlink()
-    with pytest.raises(SystemExit, match=r"^swaps: .*yy\.jsonl: no such file"):
+    (tmp_path / "af.jsonl").unlink()
+    with pytest.raises(SystemExit, match=r"^swaps: .*af\.jsonl: no such file"):
         swaps.main()

@@ -15,6 +15,7 @@ from bytespan.spans import Document, Span
         ('He said , " I do n\'t know " , and left .', 'He said, "I don\'t know", and left.'),
         ("¿ Quién es « Ana » ?", "¿Quién es «Ana»?"),
         ("我 在 台北 。", "我在台北。"),
+        ("ذهب إلى القاهرة ، ثم عاد ؟", "ذهب إلى القاهرة، ثم عاد؟"),
         ("Peter 's 50 % share : 1 , 2 ...", "Peter's 50% share: 1, 2..."),
         ("a.b - c , d/e", "a.b - c, d/e"),
         ('a lone " stays', 'a lone " stays'),

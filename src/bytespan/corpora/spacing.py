@@ -1,12 +1,13 @@
 """Natural spacing for texts that set every token off by a space, as column corpora do and people do not."""
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
 from bytespan.spans import Document, Span, byte_of_character
 
-_BEFORE_CLOSING = re.compile(r" (?=(?:[,.;:!?…)\]}»”’%]|\.\.\.|n't|'(?:s|re|ve|ll|d|m))(?=\s|$))")
+_BEFORE_CLOSING = re.compile(r" (?=(?:[,.;:!?…،؛؟)\]}»”’%]|\.\.\.|n't|'(?:s|re|ve|ll|d|m))(?=\s|$))")
 _AFTER_OPENING = re.compile(r"(?:(?<=\s)|^)[(\[{«“„‘¿¡](?P<space> )")
 _STRAIGHT_QUOTES = re.compile(r'(?:(?<=\s)|^)" (?P<inside>[^"\n]*?) "(?=\s|$)')
 _BETWEEN_WIDE = re.compile(r"(?<=[\u2e80-\u9fff\uff00-\uffef]) (?=[\u2e80-\u9fff\uff00-\uffef])")
@@ -26,8 +27,15 @@ def close_up(document: Document) -> Document:
     places |= {match.start("space") for match in _AFTER_OPENING.finditer(text)}
     for match in _STRAIGHT_QUOTES.finditer(text):
         places |= {match.start("inside") - 1, match.end("inside")}
-    kept = np.ones(len(document.data), np.bool_)
-    kept[byte_of_character(text)[sorted(places)]] = False
+    return without_characters(document, places)
+
+
+def without_characters(document: Document, places: Iterable[int]) -> Document:
+    """A document in UTF-8 without the code points at `places`, its spans moved along."""
+    offsets = byte_of_character(document.data.decode())
+    kept_characters = np.ones(len(offsets) - 1, np.bool_)
+    kept_characters[list(places)] = False
+    kept = np.repeat(kept_characters, np.diff(offsets))
     moved = np.append(0, np.cumsum(kept))
     spans = {
         task: [Span(int(moved[span.start]), int(moved[span.end]), span.label, span.score) for span in members]
