@@ -58,8 +58,8 @@ class Experiment:
     precision: str = "fp16"
     sample_bytes: int = 0
     """How much text of its training files the package carries, which an adaptation keeps in mind."""
-    is_tuned: bool = False
-    """Whether the package gives spans from the threshold on that has the best F1 on the recipe's development files."""
+    f_beta: float | None = None
+    """The package gives spans from the threshold on that has the best F-beta on the recipe's development files."""
     scores: str | None = None
     """Name of the experiment whose package is scored here, with `options`, instead of a training."""
     options: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ EXPERIMENTS = (
         "conll-parallel",
         package="recipes/weights/conll-parallel",
         precision="int8",
-        is_tuned=True,
+        f_beta=1.0,
         joins=JOINED,
     ),
     Experiment(JOINED[0], "conll-parallel", steps=24000, precision="int8"),
@@ -122,7 +122,7 @@ EXPERIMENTS = (
         package="recipes/weights/base-gold.zip",
         precision="int8",
         sample_bytes=99_000,
-        is_tuned=True,
+        f_beta=1.0,
         settings=(
             "train.batch_size=192",
             "train.learning_rate=3e-3",
@@ -140,20 +140,20 @@ EXPERIMENTS = (
         package="src/bytespan/models/base.zip",
         precision="int8",
         sample_bytes=99_000,
-        is_tuned=True,
+        f_beta=1.5,
         settings=(
             "train.batch_size=32",
-            "train.learning_rate=1e-3",
+            "train.learning_rate=5e-4",
             "train.table_rate=6",
             "train.warmup_steps=100",
             "train.word_dropout=0.1",
             "train.precision=fp32",
             "train.checkpoint_every=250",
-            "train.dev_every=8800",
+            "train.dev_every=1400",
         ),
-        seed=19,
-        steps=8800,
-        earlier=(6.118, 35650, 1_057_707_080),
+        seed=20,
+        steps=1400,
+        earlier=(7.568, 44450, 1_301_445_772),
         initial=ROOT / "src/bytespan/models/base.zip",
         with_silver=True,
     ),
@@ -269,7 +269,7 @@ def publish(experiment: Experiment, places: Places) -> None:
         initial=experiment.initial,
         silver=silver_of(experiment),
     )
-    if experiment.is_tuned:
+    if experiment.f_beta:
         tune_package(path, experiment, places)
 
 
@@ -280,6 +280,8 @@ def tune_package(path: Path, experiment: Experiment, places: Places) -> None:
     options = [
         "--output",
         path,
+        "--f-beta",
+        experiment.f_beta,
         "--plot",
         places.runs / f"{experiment.name}-tuning.png",
         *(part for file in files for part in ("--dev", file)),

@@ -75,8 +75,7 @@ def source_of(name: str) -> str:
     if folder in ("silver", "swaps"):
         treebank = stem.partition("_joined")[0]
         text = LICENCES.get(f"pos/{treebank}", LICENCES["ner/masakhaner2"])
-        kind = "words" if stem.endswith("_words") else "other names" if folder == "swaps" else "names"
-        return f"{kind} by recipes/{folder}.py in the text of {text}"
+        return f"{'other ' if folder == 'swaps' else ''}names by recipes/{folder}.py in the text of {text}"
     found = LICENCES.get(folder) or LICENCES.get(folder.rpartition("/")[0])
     if found is None:
         raise KeyError(f"{name}: say in LICENCES of recipes/package.py which corpus this is, and its licence")

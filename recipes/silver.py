@@ -9,8 +9,8 @@ that it has most often in its treebank. Sentences with a proper noun of which th
 are told to begin or to end the names of institutions make one of them with the capitals and proper nouns beside them.
 
 Two more languages have names in MasakhaNER 2.0, which are taken over but for the dates, as no other corpus has these;
-its letters with marks, mostly decomposed, are written composed besides, as they are elsewhere. Arabic text, with its
-words too, is written as people write it besides: its treebank sets particles and pronouns off that they join to a word.
+its letters with marks, mostly decomposed, are written composed besides, as they are elsewhere. Arabic text is
+written as people write it besides: its treebank sets particles and pronouns off that they join to a word.
 
 The files are the corpora of `silver.toml`, one a treebank, from its training text alone.
 """
@@ -333,7 +333,7 @@ def joined(document: Document) -> Document:
     """
     text = document.data.decode()
     offsets = byte_of_character(text)
-    begins = {span.start for span in document.spans.get(ENTITIES, ())}
+    begins = {span.start for span in document.spans[ENTITIES]}
     letters, places = list(text), list[int]()
     for match in JOINED.finditer(text):
         if match["before"]:
@@ -350,7 +350,7 @@ def joined(document: Document) -> Document:
 def write(path: Path, documents: Iterable[Document]) -> None:
     """Write JSON lines in one step, and to standard error what is in them."""
     members = list(documents)
-    kinds = Counter(span.label for document in members for span in document.spans.get(ENTITIES, ()))
+    kinds = Counter(span.label for document in members for span in document.spans[ENTITIES])
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_text("".join(map(renderer("jsonl"), members)), encoding="utf-8", newline="\n")
     temporary.replace(path)
@@ -359,7 +359,7 @@ def write(path: Path, documents: Iterable[Document]) -> None:
 
 
 def write_all(data: Path, output: Path, model: UnitModel) -> None:
-    """Write a file for each of the treebanks, Arabic words, and one for each of the languages that are taken over."""
+    """Write a file for each of the treebanks, two for Arabic, and one for each of the languages that are taken over."""
     output.mkdir(parents=True, exist_ok=True)
     for path in sorted((RECIPES / "names").glob("*.toml")):
         treebank, told = path.stem, read_told(path)
@@ -369,7 +369,6 @@ def write_all(data: Path, output: Path, model: UnitModel) -> None:
         write(output / f"{treebank}.jsonl", members)
         if treebank == ARABIC:
             write(output / f"{treebank}_joined.jsonl", map(joined, members))
-            write(output / f"{treebank}_joined_words.jsonl", map(joined, read_documents(treebank_of(treebank, data))))
     for language in TAKEN_OVER:
         documents = read_documents(data / "ner" / "masakhaner2" / language / "train.conll")
         members = list(without_labels(documents, {"DATE"}))

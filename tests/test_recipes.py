@@ -76,7 +76,6 @@ def test_every_training_file_has_a_licence() -> None:
     assert package.source_of("silver/ar_joined.jsonl").startswith(
         "names by recipes/silver.py in the text of UD Arabic-"
     )
-    assert package.source_of("silver/ar_joined_words.jsonl").startswith("words by recipes/silver.py in the text of UD ")
     with pytest.raises(KeyError, match="say in LICENCES"):
         package.source_of("pos/xx/train.conllu")
 
@@ -206,7 +205,7 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path, monkeypatc
     assert "| ner/conll/en/test.conll F1 | 1.0000 |" in card
     assert "## Research only" in card
     monkeypatch.setattr(experiments, "EXPERIMENTS", (experiment,))
-    both = replace(experiment, name="both", joins=("tiny", "tiny"), is_tuned=True)
+    both = replace(experiment, name="both", joins=("tiny", "tiny"), f_beta=1.0)
     experiments.run(both, places)
     joined = json.loads((tmp_path / "results" / "both.json").read_text())
     assert [score["f1"] for score in joined["scores"]] == [100.0, 100.0]

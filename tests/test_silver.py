@@ -188,8 +188,6 @@ def test_arabic_is_joined_as_people_write_it_and_spans_move_along(silver: Module
     found = silver.joined(Document(data, {"entities": spans}))
     assert found.data.decode() == "وسافر اليه ل القاهرة وللمدرسة من مدرسته ، فهم في لندن ب 20 ها"
     assert texts(found, list(found.spans["entities"])) == [("القاهرة", "LOC"), ("ندن", "LOC")]
-    words = silver.joined(Document("ل البيت".encode(), {"tokens": [Span(0, 2, "ADP"), Span(3, 13, "NOUN")]}))
-    assert texts(words, list(words.spans["tokens"])) == [("ل", "ADP"), ("لبيت", "NOUN")]
 
 
 def test_every_treebank_that_is_told_of_is_a_corpus_and_the_other_way_round(silver: ModuleType) -> None:
@@ -197,7 +195,7 @@ def test_every_treebank_that_is_told_of_is_a_corpus_and_the_other_way_round(silv
 
     files = sorted((RECIPES / "names").glob("*.toml"))
     names = {f"silver/{path.stem}.jsonl" for path in files} | {
-        f"silver/{name}.jsonl" for name in (*silver.TAKEN_OVER, "ar_joined", "ar_joined_words")
+        f"silver/{name}.jsonl" for name in (*silver.TAKEN_OVER, "ar_joined")
     }
     corpora = read_recipe(RECIPES / "silver.toml").corpora
     assert {name for corpus in corpora for name in corpus.train if name.startswith("silver/")} == names
