@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from bytespan.config import CorpusConfig
 from bytespan.corpora.annotated import Annotated
 from bytespan.errors import ConfigError, LabelError
 from bytespan.lattice import TagSets
@@ -29,7 +30,10 @@ TEXTS = [b"Angela Merkel besuchte Paris.", b"", "東京は大きい です".enco
 def asked_for(*names: str, texts: list[bytes] = TEXTS, tasks: tuple[str, ...] = tuple(PUPIL)) -> list[Annotated]:
     """Documents of a corpus that annotates some tasks and has some teachers."""
     known = {task: frozenset(PUPIL[task]) for task in tasks}
-    return [Annotated(Document(text, {task: [] for task in tasks}), known, 1, teachers=names) for text in texts]
+    return [
+        Annotated(Document(text, {task: [] for task in tasks}), known, 1, CorpusConfig(teachers=names))
+        for text in texts
+    ]
 
 
 def ask(members: list[Annotated], labels: Mapping[str, tuple[str, ...]] = PUPIL) -> list[Lessons]:

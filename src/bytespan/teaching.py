@@ -52,7 +52,9 @@ def ask_teachers(
     the first document is read.
     """
     pupil = TagSets(labels)
-    asked = groupby(members, key=lambda member: (member.teachers, frozenset(labels.keys() & member.labels.keys())))
+    asked = groupby(
+        members, key=lambda member: (member.corpus.teachers, frozenset(labels.keys() & member.labels.keys()))
+    )
     groups = [(names, tasks, [member.document.data for member in group]) for (names, tasks), group in asked]
     for name, tasks in dict.fromkeys((name, tasks) for names, tasks, _ in groups for name in names):
         _check(name, open_teacher(name).tags, pupil, tasks)  # and close it: all at once may be too many

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bytespan.config import ModelConfig, TrainConfig
-from bytespan.corpora.annotated import Annotated, annotate
+from bytespan.config import CorpusConfig, ModelConfig, TrainConfig
+from bytespan.corpora.annotated import AS_IT_IS, Annotated, annotate
 from bytespan.languages import salt_of
 from bytespan.neural.batches import BATCHES_PER_POOL, IGNORED
 from bytespan.neural.decoders import draw_ahead
@@ -32,8 +32,8 @@ def make_sampler(members: list[Annotated] | None = None, **changes: object) -> U
     return UnitSampler(members, VOCABULARY, MODEL, replace(TRAIN, **changes))
 
 
-def unannotated(data: bytes) -> list[Annotated]:
-    return annotate([Document(data, {"entities": []})])
+def unannotated(data: bytes, corpus: CorpusConfig = AS_IT_IS) -> list[Annotated]:
+    return annotate([Document(data, {"entities": []})], corpus)
 
 
 def arrays(batch: TaggedBatch) -> list[np.ndarray]:
@@ -341,7 +341,7 @@ def test_documents_without_annotation_or_units_are_left_out() -> None:
 
 def test_segments_are_told_their_language_but_for_some() -> None:
     model = replace(MODEL, languages=("de", "en"))
-    members = [replace(member, language="de") for member in annotate(corpus.documents())]
+    members = annotate(corpus.documents(), CorpusConfig(language="de"))
     plain, told, mixed = (
         UnitSampler(members, VOCABULARY, shape, replace(TRAIN, language_dropout=dropout)).batch(0).units.rows
         for shape, dropout in ((MODEL, 0.0), (model, 0.0), (model, 0.5))
@@ -353,7 +353,7 @@ def test_segments_are_told_their_language_but_for_some() -> None:
 
 
 def test_language_that_the_model_does_not_know_is_not_told() -> None:
-    members = [replace(member, language="xx") for member in annotate(corpus.documents())]
+    members = annotate(corpus.documents(), CorpusConfig(language="xx"))
     model = replace(MODEL, languages=("de", "en"))
     found = UnitSampler(members, VOCABULARY, model, TRAIN).batch(0)
     assert same(found, make_sampler().batch(0))
@@ -361,7 +361,10 @@ def test_language_that_the_model_does_not_know_is_not_told() -> None:
 
 def test_segments_of_a_corpus_that_is_to_agree_are_read_twice_side_by_side_with_other_bytes_dropped() -> None:
     """An even number of rows is two by two of the same segment or of none, so that processes can share a batch."""
-    texts = [annotate([Document(b"a bb ccc dddd e " * 9, {"entities": []})], agreement=0.5), unannotated(NATURAL)]
+    texts = [
+        annotate([Document(b"a bb ccc dddd e " * 9, {"entities": []})], CorpusConfig(agreement=0.5)),
+        unannotated(NATURAL),
+    ]
     members = [member for found in texts for member in found]
     batches = make_sampler(members, byte_dropout=0.3, hash_dropout=0.3, short_fraction=0.5).pool(0)
     assert {tuple(batch.agreement[::2]) for batch in batches} == {(0.0,) * 4}
@@ -380,7 +383,7 @@ def test_a_corpus_that_need_not_agree_is_read_once() -> None:
 
 
 def test_heavier_corpus_is_drawn_more_often() -> None:
-    heavy = [replace(member, weight=9.0) for member in unannotated(b"a " * 100)]
+    heavy = unannotated(b"a " * 100, CorpusConfig(weight=9.0))
     sampler = make_sampler(heavy + unannotated(b"b " * 100), short_fraction=0)
     letters = [chr(batch.units.symbols[0, i, 0]) for n in range(40) for batch in [sampler.batch(n)] for i in range(8)]
     assert 0.8 < letters.count("a") / len(letters) < 0.97
@@ -410,7 +413,7 @@ def test_ngrams_of_two_different_lines_are_known() -> None:
 
 
 def test_lines_of_copies_do_not_make_an_ngram_known() -> None:
-    copies = [replace(member, copies=True) for member in unannotated(b"Ulm yes\nUlm no\nRom yes\nRom no")]
+    copies = unannotated(b"Ulm yes\nUlm no\nRom yes\nRom no", CorpusConfig(copies=True))
     members = unannotated(b"Rom yes\nRom no") + copies
     assert known_in(b"Rom", members).all()
     assert not known_in(b"Ulm", members)[0, :3].any()
@@ -422,7 +425,7 @@ def test_a_long_line_counts_as_several() -> None:
 
 
 def test_salted_hashes_are_known_in_their_language_and_untold_ones_where_lines_are_not_told() -> None:
-    members = [replace(member, language="de") for member in unannotated(b"\n".join(b"Rom %d" % i for i in range(30)))]
+    members = unannotated(b"\n".join(b"Rom %d" % i for i in range(30)), CorpusConfig(language="de"))
     shared = np.setdiff1d(np.arange(HASHES), SALTED)
     assert known_in(b"Rom", members, language="de").all()
     assert known_in(b"Rom", members, language="en")[0, shared].all()

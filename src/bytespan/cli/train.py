@@ -153,7 +153,7 @@ def _teach(
     lessons = ask_teachers(members, labels, partial(open_parallel, threads=threads))
     if progress is None:
         return lessons
-    sizes = [len(member.document.data) * len(member.teachers) for member in members]
+    sizes = [len(member.document.data) * len(member.corpus.teachers) for member in members]
     logger.info("the teachers read %.1f MB of training text first", sum(sizes) / 1e6)
     return progress.track("kB read by the teachers", lessons, sizes)
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bytespan.config import CorpusConfig
 from bytespan.spans import Document
 
 SHORTEST_OVERLAP = 25
 """Bytes without spaces from which a sentence counts as the same one; shorter ones are everybody's."""
+
+AS_IT_IS = CorpusConfig()
+"""How a corpus is learnt from of which nothing is said."""
 
 _BLANKS = b" \t\n\r"
 
@@ -26,27 +30,11 @@ class Annotated:
     """Task -> labels."""
     corpus_bytes: int
     """Bytes in all documents of the corpus."""
-    language: str = ""
-    """Its name among the languages that a model tells apart, empty if it is none of them."""
-    weight: float = 1.0
-    """How many times as often as by its size the corpus is drawn."""
-    teachers: tuple[str, ...] = ()
-    """Models that are asked about the document in training; see `bytespan.teaching`."""
-    agreement: float = 0.0
-    """Weight of the divergence between two readings of its segments, 0 if these are read once."""
-    copies: bool = False
-    """Whether it is a copy of other text, so that what it holds has not been met once more."""
+    corpus: CorpusConfig = AS_IT_IS
+    """How it is to be learnt from."""
 
 
-def annotate(
-    documents: Iterable[Document],
-    *,
-    language: str = "",
-    weight: float = 1.0,
-    teachers: tuple[str, ...] = (),
-    agreement: float = 0.0,
-    copies: bool = False,
-) -> list[Annotated]:
+def annotate(documents: Iterable[Document], corpus: CorpusConfig = AS_IT_IS) -> list[Annotated]:
     """The documents of one corpus, which annotates what labels it uses anywhere."""
     members = list(documents)
     labels: dict[str, set[str]] = {}
@@ -55,7 +43,7 @@ def annotate(
             labels.setdefault(task, set()).update(span.label for span in spans)
     known = {task: frozenset(found) for task, found in labels.items()}
     size = sum(len(document.data) for document in members)
-    return [Annotated(document, known, size, language, weight, teachers, agreement, copies) for document in members]
+    return [Annotated(document, known, size, corpus) for document in members]
 
 
 def without_sentences(documents: Iterable[Document], forbidden: Iterable[Document]) -> Iterator[Document]:

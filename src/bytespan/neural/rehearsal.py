@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bytespan.config import TrainConfig
+from bytespan.config import CorpusConfig, TrainConfig
 from bytespan.corpora.annotated import Annotated
 from bytespan.corpora.reading import read_documents
 from bytespan.errors import ModelError
@@ -57,7 +57,10 @@ class Rehearsal:
             seed=seed,
         )
         task = next(iter(old.vocabulary.labels))  # any: what is annotated does not count
-        members = [Annotated(Document(text, {task: []}), {}, len(text), _language(old, text)) for text in texts]
+        members = [
+            Annotated(Document(text, {task: []}), {}, len(text), CorpusConfig(language=_language(old, text)))
+            for text in texts
+        ]
         self.before, self.sampler = (
             UnitSampler(members, old.vocabulary, old.config, settings, known=each) for each in (old.ngrams, known)
         )

@@ -93,14 +93,7 @@ def read_corpora(corpora: Sequence[CorpusConfig], *, data: Path, dev_bytes: int)
         documents = [document for file in files for document in read_documents(file, sentences=corpus.sentences)]
         documents += [close_up(document) for document in documents] if corpus.natural else []
         kept = without_sentences(documents, forbidden) if forbidden else documents
-        members += annotate(
-            kept,
-            language=corpus.language,
-            weight=corpus.weight,
-            teachers=corpus.teachers,
-            agreement=corpus.agreement,
-            copies=corpus.copies,
-        )
+        members += annotate(kept, corpus)
         scored = [document for name in corpus.dev for document in _beginning(data / name, dev_bytes)]
         if scored:
             dev.append(DevCorpus(corpus.name or Path(corpus.dev[0]).parent.name, tuple(scored)))
@@ -223,7 +216,7 @@ def _begin_or_resume(
         if initial is not None:
             initialize_from(state, initial)
         if isinstance(state.model, Parallel) and recipe.model.languages:
-            texts = ((member.language, cut_units(member.document.data)) for member in corpora.train)
+            texts = ((member.corpus.language, cut_units(member.document.data)) for member in corpora.train)
             state.model.know(count_profiles(texts, recipe.model.languages))
         met = ngrams_met(corpora.train, recipe.model, recipe.train)
         if isinstance(state.model, Parallel) and met is not None:

@@ -114,12 +114,12 @@ def ngrams_met(members: Iterable[Annotated], model: ModelConfig, train: TrainCon
     untold: list[tuple[Hashes, Hashes]] = []
     for member in members:
         units = cut_units(member.document.data)
-        if member.copies or not len(units):
+        if member.corpus.copies or not len(units):
             continue
         starts = line_starts(units.gaps)
         sums = np.add.reduceat(units.hashes[:, 0], starts, dtype=np.uint32)
         lines = np.repeat(sums, np.diff(np.append(starts, len(units))))
-        salt = salt_of(member.language) if member.language in model.languages else 0
+        salt = salt_of(member.corpus.language) if member.corpus.language in model.languages else 0
         told.append((salted(units, np.array([salt], np.uint32)).hashes, lines))
         if salt:
             untold.append((units.hashes[:, SALTED], lines))
@@ -189,9 +189,9 @@ class UnitSampler:
         free = np.array([
             task in tags and tag != "O" and tag[2:] not in known[task] for task, tag in self.tags.meanings()
         ], np.bool_)  # fmt: skip
-        weight = member.weight * member.corpus_bytes**-self.train.balance
-        salt = salt_of(member.language) if member.language in self.model.languages else 0
-        return _Source(units, tags, free, lessons, weight, salt, member.agreement)
+        weight = member.corpus.weight * member.corpus_bytes**-self.train.balance
+        salt = salt_of(member.corpus.language) if member.corpus.language in self.model.languages else 0
+        return _Source(units, tags, free, lessons, weight, salt, member.corpus.agreement)
 
     def pool(self, number: int) -> list[TaggedBatch]:
         """The batches of BATCHES_PER_POOL steps in a row.
