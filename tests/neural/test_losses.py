@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bytespan.config import ModelConfig, TrainConfig
+from bytespan.config import CorpusConfig, ModelConfig, TrainConfig
 from bytespan.corpora.annotated import annotate
 from bytespan.neural.batches import IGNORED
 from bytespan.neural.dropout import DropoutPlan
@@ -171,7 +171,9 @@ def test_rows_split_over_two_processes_sum_to_the_whole_loss_and_gradient(cut: i
 
 def test_readings_of_a_segment_differ_by_the_divergence_of_their_tags_each_way() -> None:
     """A unit of the batch, where the task is annotated, times the corpus's weight; half of a batch gives half of it."""
-    agreeing = annotate([Document(b"Ana saw Rom. Bo too.", {"entities": [Span(0, 3, "PER")]})], agreement=0.5)
+    agreeing = annotate(
+        [Document(b"Ana saw Rom. Bo too.", {"entities": [Span(0, 3, "PER")]})], CorpusConfig(agreement=0.5)
+    )
     members = agreeing + annotate([Document(b"Ulm is far", {"tokens": [Span(0, 3, "PROPN")]})])
     sampler = UnitSampler(members, Vocabulary(20, corpus.LABELS), MODEL, replace(TRAIN, byte_dropout=0.4))
     batch = next(one for one in map(sampler.batch, range(99)) if np.count_nonzero(one.agreement) == 2)
