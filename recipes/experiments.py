@@ -59,7 +59,8 @@ class Experiment:
     sample_bytes: int = 0
     """How much text of its training files the package carries, which an adaptation keeps in mind."""
     f_beta: float | None = None
-    """The package gives spans from the threshold on that has the best F-beta on the recipe's development files."""
+    """The package gives spans from the threshold on that has the best F-beta on the recipe's development files; None:
+    it is not tuned."""
     scores: str | None = None
     """Name of the experiment whose package is scored here, with `options`, instead of a training."""
     options: tuple[str, ...] = ()

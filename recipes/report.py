@@ -184,7 +184,7 @@ def silver(results: Results) -> list[str]:
         "there with names in fifteen treebanks besides, which `base-gold` found at their proper nouns, or which were "
         "told by hand to be places, persons or organizations, those of two languages of MasakhaNER 2.0, and copies of "
         "running text in which half of the names are others of their kind, from other languages, or institutions told "
-        "by hand; in its last stage also with some 4,000 passages in 14 languages that were written for this, none of "
+        "by hand; in its last stages also with some 4,000 passages in 14 languages that were written for this, none of "
         "them one whose names are tested above ([how](../recipes/README.md)). No Spanish name of either is annotated "
         "by others; the CoNLL text was for measuring alone, and has names of a fourth kind, MISC, that neither could "
         "learn in Spanish.",

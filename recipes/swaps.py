@@ -54,7 +54,7 @@ FRACTION = 0.5
 """Of the names, how many are replaced."""
 OWN = 0.4
 """Of these, how many by one of the same corpus."""
-COMMON = 0.4
+FIRST_WORDS = 0.4
 """Of the persons of several words that are put in, how many have a first word of another language for a first name."""
 FIRST_COUNT = 3
 """How often a word begins a sentence of its treebank's training text to be one."""
@@ -148,7 +148,7 @@ def other_name(pools: Pools, own: str, words: Sequence[str], rng: random.Random,
     corpus = own if is_own else rng.choice([name for name in sorted(pools) if name not in APART])
     name = _filled(rng.choice(pools[corpus].get(kind) or [text]), pools[corpus], rng)
     first, space, rest = name.decode().partition(" ")
-    if kind == "PER" and space and own not in APART and rng.random() < COMMON:
+    if kind == "PER" and space and own not in APART and rng.random() < FIRST_WORDS:
         first = rng.choice(words)
     return f"{first}{space}{rest}".encode()
 
