@@ -54,12 +54,15 @@ FRACTION = 0.5
 """Of the names, how many are replaced."""
 OWN = 0.4
 """Of these, how many by one of the same corpus."""
-FIRST_WORDS = 0.4
-"""Of the persons of several words that are put in, how many have a first word of another language for a first name."""
+FIRST_WORDS = 0.6
+"""Of the persons of several words that are put in, how many have another first name: a first word of another language,
+or one that nobody has, which begins like a word and ends like a name."""
 FIRST_COUNT = 3
 """How often a word begins a sentence of its treebank's training text to be one."""
 WORDS_DEALT = 2000
 """From how many words of each language they are drawn."""
+MADE_UP = 16_000
+"""From how many made-up names they are drawn besides."""
 INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
@@ -112,6 +115,18 @@ def foreign_words(words: Mapping[str, Counter[str]], own: str) -> list[str]:
     others = [{word: count**0.5 for word, count in counts.items()} for name, counts in sorted(words.items())]
     shares = [(word, root / sum(roots.values())) for roots in others for word, root in roots.items()]
     return [word for word, share in shares if word not in known for _ in range(round(WORDS_DEALT * share))]
+
+
+def made_up_names(documents: Sequence[Document], persons: Sequence[bytes], rng: random.Random) -> list[str]:
+    """First names that begin like a word of the text and end like a person's first name, Pramoto say."""
+    text = {word for document in documents for word in document.data.decode().split()}
+    words = [word for word in sorted(text) if word.isalpha() and word.islower() and len(word) > 4]
+    firsts = sorted({first for first, space, _ in (name.decode().partition(" ") for name in persons) if space})
+    firsts = [first for first in firsts if first.isalpha() and len(first) > 3]
+    if not (words and firsts):
+        return []
+    beginnings = (rng.choice(words)[: rng.randint(2, 4)].capitalize() for _ in range(MADE_UP))
+    return [beginning + rng.choice(firsts)[-rng.randint(2, 4) :].lower() for beginning in beginnings]
 
 
 def read_written(path: Path) -> list[Document]:
@@ -203,8 +218,8 @@ def write_all(data: Path, silver: Path, output: Path) -> None:
 
     def copied(name: str, copies: Sequence[Document], raised: Mapping[str, float]) -> list[Document]:
         rng = random.Random(f"{SEED} {name} {len(copies)}")
-        foreign = foreign_words(words, name)
-        return [with_others(document, pools, name, foreign, rng, raised) for document in copies]
+        firsts = foreign_words(words, name) + made_up_names(texts[name], pools[name].get("PER", []), rng)
+        return [with_others(document, pools, name, firsts, rng, raised) for document in copies]
 
     for name in COPIED:
         write(output / f"{name}.jsonl", copied(name, COPIES * texts[name], raised_in(name, pools)))

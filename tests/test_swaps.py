@@ -125,6 +125,14 @@ def test_words_of_other_languages_are_drawn_by_the_root_of_how_often_they_stand_
     assert Counter(swaps.foreign_words(words, "pt")) == {"Oder": 500, "Und": 2500, "Ada": 2000, "Och": 1000}
 
 
+def test_made_up_first_names_begin_like_a_word_and_end_like_a_name(swaps: ModuleType) -> None:
+    documents, rng = [Document(b"perahu 1234567 Jakarta kecil", {})], random.Random(1)
+    drawn = set(swaps.made_up_names(documents, [b"Suwarno Hadi", b"Ali Topan", b"Madonna"], rng))
+    assert {"Perno", "Peraarno", "Kecno"} < drawn
+    assert drawn == {a + b for a in ("Pe", "Per", "Pera", "Ke", "Kec", "Keci") for b in ("no", "rno", "arno")}
+    assert swaps.made_up_names(documents, [b"Madonna"], rng) == swaps.made_up_names([], [b"Suwarno Hadi"], rng) == []
+
+
 def test_passages_are_read_with_the_names_marked_in_them(swaps: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "xx.txt"
     path.write_text("[Ådne](PER) sees [Rio de Janeiro](LOC), ([Ö](ORG)).\nNobody (there).\n", encoding="utf-8")
