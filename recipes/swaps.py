@@ -59,6 +59,8 @@ FIRST_WORDS = 0.6
 or one that nobody has, which begins like a word and ends like a name."""
 FIRST_COUNT = 3
 """How often a word begins a sentence of its treebank's training text to be one."""
+LENGTHENED = 0.4
+"""Of these first names, how many stand before a whole name instead of in place of its first word."""
 WORDS_DEALT = 2000
 """From how many words of each language they are drawn."""
 MADE_UP = 16_000
@@ -164,6 +166,7 @@ def other_name(pools: Pools, own: str, words: Sequence[str], rng: random.Random,
     name = _filled(rng.choice(pools[corpus].get(kind) or [text]), pools[corpus], rng)
     first, space, rest = name.decode().partition(" ")
     if kind == "PER" and space and own not in APART and rng.random() < FIRST_WORDS:
+        rest = name.decode() if rng.random() < LENGTHENED else rest
         first = rng.choice(words)
     return f"{first}{space}{rest}".encode()
 
