@@ -3,25 +3,36 @@
     python recipes/mean.py runs/one/last runs/other/last --output runs/mean
     python recipes/experiments.py run base --initial runs/mean
 
-Only trainings that began with the same weights, or one with those of the other, have a mean that is worth anything. The
-languages and n-grams that the model knows are those of the last one.
+Only trainings that began with the same weights, or one with those of the other, have a mean that is worth anything. A
+package counts like a checkpoint, but not as the last one, whose languages and n-grams the model knows.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from bytespan.errors import BytespanError, ModelError
-from bytespan.neural.checkpoint import load_checkpoint, load_model, save_checkpoint
+from bytespan.neural.checkpoint import initialize_from, load_checkpoint, load_model, save_checkpoint
+from bytespan.neural.decoders import Model
 
 
 def write_mean(checkpoints: Sequence[Path], output: Path) -> None:
     """Write a checkpoint with the mean of these ones' weights; ModelError if they are not alike."""
     state, settings = load_checkpoint(checkpoints[-1])
-    models = [load_model(path)[0] for path in checkpoints]
+
+    def model_of(path: Path) -> Model:
+        if path.is_dir():
+            return load_model(path)[0]
+        packaged = replace(state, model=deepcopy(state.model))
+        initialize_from(packaged, path)
+        return packaged.model
+
+    models = [model_of(path) for path in checkpoints]
     for path, model in zip(checkpoints, models, strict=True):
         if (model.config, model.vocabulary) != (state.model.config, state.model.vocabulary):
             raise ModelError(f"{path}: not of the shape and labels of {checkpoints[-1]}")
@@ -34,7 +45,7 @@ def write_mean(checkpoints: Sequence[Path], output: Path) -> None:
 def main() -> None:
     """Write the mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoints", nargs="+", type=Path, help="folders such as runs/base/last")
+    parser.add_argument("checkpoints", nargs="+", type=Path, help="folders such as runs/base/last, or packages")
     parser.add_argument("--output", type=Path, required=True, help="where to write")
     options = parser.parse_args()
     try:

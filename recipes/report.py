@@ -184,7 +184,7 @@ def silver(results: Results) -> list[str]:
         "there with names in fifteen treebanks besides, which `base-gold` found at their proper nouns, or which were "
         "told by hand to be places, persons or organizations, those of two languages of MasakhaNER 2.0, and copies of "
         "running text in which half of the names are others of their kind, from other languages, or institutions told "
-        "by hand; in its last stages also with some 4,000 passages in 14 languages that were written for this, none of "
+        "by hand; in its last stages also with some 7,000 passages in 14 languages that were written for this, none of "
         "them one whose names are tested above ([how](../recipes/README.md)). No Spanish name of either is annotated "
         "by others; the CoNLL text was for measuring alone, and has names of a fourth kind, MISC, that neither could "
         "learn in Spanish.",
@@ -384,7 +384,8 @@ Language Processing From Bytes*. Peers are other taggers, trained here on the sa
 those that have been measured. Rows are called by the folders of the data: most are language codes.
 
 How often `base` draws each corpus was decided knowing on which of these tests it was behind a peer; its weights, step
-and threshold were chosen on development files. So its margins over peers are a little flattered.
+and threshold were chosen on development files, but how much recall counts in the threshold by the README's sample. So its
+margins over peers are a little flattered.
 
 Figures are percents; an en dash stands for what has not been measured yet. Commands run in the project's root, with
 the data in `../shared/data`, which is not part of the project; `python recipes/experiments.py list` tells what each

@@ -11,6 +11,8 @@ import torch
 from bytespan.config import ModelConfig, TrainConfig
 from bytespan.errors import ModelError
 from bytespan.neural.checkpoint import initialize_from, load_model, new_state, save_checkpoint
+from bytespan.neural.export import export_package
+from bytespan.package import Provenance
 from bytespan.vocabulary import Vocabulary
 from programs import program_of
 
@@ -42,6 +44,15 @@ def test_every_weight_is_the_mean_and_a_training_can_begin_with_it(mean: ModuleT
         expected = sum(model[name] for model in models) / 3
         assert torch.allclose(found, expected, atol=1e-6)
     assert not torch.equal(models[0]["table.weight"], models[1]["table.weight"])
+
+
+def test_a_package_counts_like_the_checkpoint_that_it_was_written_from(mean: ModuleType, tmp_path: Path) -> None:
+    one, other = (save(tmp_path / name, seed=seed) for seed, name in enumerate(("one", "other"), start=1))
+    export_package(load_model(one)[0], tmp_path / "one.zip", provenance=Provenance("one"), precision="fp32")
+    mean.write_mean([one, other], tmp_path / "mean")
+    mean.write_mean([tmp_path / "one.zip", other], tmp_path / "same")
+    found, expected = (dict(load_model(tmp_path / name)[0].named_parameters()) for name in ("same", "mean"))
+    assert all(torch.allclose(found[name], weight, atol=2e-3) for name, weight in expected.items())  # it is in fp16
 
 
 def test_trainings_of_another_shape_have_no_mean(
