@@ -384,8 +384,8 @@ Language Processing From Bytes*. Peers are other taggers, trained here on the sa
 those that have been measured. Rows are called by the folders of the data: most are language codes.
 
 How often `base` draws each corpus was decided knowing on which of these tests it was behind a peer; its weights, step
-and threshold were chosen on development files, but how much recall counts in the threshold by the README's sample. So its
-margins over peers are a little flattered.
+and threshold were chosen on development files, but how much recall counts in the threshold by the README's sample. So
+its margins over peers are a little flattered.
 
 Figures are percents; an en dash stands for what has not been measured yet. Commands run in the project's root, with
 the data in `../shared/data`, which is not part of the project; `python recipes/experiments.py list` tells what each
