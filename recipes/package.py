@@ -59,7 +59,8 @@ LIMITS = """
 It knows what its corpora taught it, and no facts of the world. Texts unlike its training data (see above) and languages
 that it never saw come out worse; which kinds of names it finds in a language is what that language's corpora annotate.
 Where these are names by recipes/silver.py, no person has checked them: it finds fewer names there, and less surely.
-A span begins and ends where what is written without a space does: of Arabic وبغداد it cannot find the name alone.
+The parallel decoder finds whole runs of letters, in scripts without spaces whole characters: of Arabic وبغداد not the
+name alone.
 Scores are exact spans from raw text, percent / 100, on test files that were not used in training.
 """
 

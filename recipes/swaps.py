@@ -54,17 +54,17 @@ FRACTION = 0.5
 """Of the names, how many are replaced."""
 OWN = 0.4
 """Of these, how many by one of the same corpus."""
-FIRST_WORDS = 0.6
+FIRST_NAMES = 0.6
 """Of the persons of several words that are put in, how many have another first name: a first word of another language,
 or one that nobody has, which begins like a word and ends like a name."""
-FIRST_COUNT = 3
-"""How often a word begins a sentence of its treebank's training text to be one."""
 LENGTHENED = 0.4
 """Of these first names, how many stand before a whole name instead of in place of its first word."""
+FIRST_COUNT = 3
+"""How often a word begins a sentence of its treebank's training text to be such a first word."""
 WORDS_DEALT = 2000
 """From how many words of each language they are drawn."""
 MADE_UP = 16_000
-"""From how many made-up names they are drawn besides."""
+"""From how many made-up names besides."""
 INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
@@ -155,7 +155,7 @@ def institutions_of(corpus: str) -> list[bytes]:
     return path.read_bytes().splitlines() if path.exists() else []
 
 
-def other_name(pools: Pools, own: str, words: Sequence[str], rng: random.Random, kind: str, text: bytes) -> bytes:
+def other_name(pools: Pools, own: str, firsts: Sequence[str], rng: random.Random, kind: str, text: bytes) -> bytes:
     """Another name of its kind in place of `text`, or `text` itself; always another where an institution is wanted."""
     if kind != INSTITUTION and rng.random() >= FRACTION:
         return text
@@ -165,9 +165,9 @@ def other_name(pools: Pools, own: str, words: Sequence[str], rng: random.Random,
     corpus = own if is_own else rng.choice([name for name in sorted(pools) if name not in APART])
     name = _filled(rng.choice(pools[corpus].get(kind) or [text]), pools[corpus], rng)
     first, space, rest = name.decode().partition(" ")
-    if kind == "PER" and space and own not in APART and rng.random() < FIRST_WORDS:
+    if kind == "PER" and space and own not in APART and rng.random() < FIRST_NAMES:
         rest = name.decode() if rng.random() < LENGTHENED else rest
-        first = rng.choice(words)
+        first = rng.choice(firsts)
     return f"{first}{space}{rest}".encode()
 
 
@@ -190,7 +190,7 @@ def with_others(
     document: Document,
     pools: Pools,
     own: str,
-    words: Sequence[str],
+    firsts: Sequence[str],
     rng: random.Random,
     raised: Mapping[str, float],
 ) -> Document:
@@ -200,7 +200,7 @@ def with_others(
         return INSTITUTION if rng.random() < raised.get(span.label, 0.0) else span.label
 
     wanted = [replace(span, label=kind_of(span)) for span in document.spans[ENTITIES]]
-    draw = partial(other_name, pools, own, words, rng)
+    draw = partial(other_name, pools, own, firsts, rng)
     copy = replace_mentions(Document(document.data, {ENTITIES: wanted}), draw, task=ENTITIES)
     spans = [replace(span, label="ORG" if span.label == INSTITUTION else span.label) for span in copy.spans[ENTITIES]]
     return Document(copy.data, {ENTITIES: spans})
