@@ -16,7 +16,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,12 +59,14 @@ FIRST_NAMES = 0.6
 or one that nobody has, which begins like a word and ends like a name."""
 LENGTHENED = 0.4
 """Of these first names, how many stand before a whole name instead of in place of its first word."""
+COMPANIES = 0.4
+"""Of the organizations that are put in, and no institutions, how many have one word for a name that nobody has."""
 FIRST_COUNT = 3
 """How often a word begins a sentence of its treebank's training text to be such a first word."""
 WORDS_DEALT = 2000
 """From how many words of each language they are drawn."""
 MADE_UP = 16_000
-"""From how many made-up names besides."""
+"""How many names are made up of a kind, of persons for all such languages to draw from besides."""
 INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
@@ -83,9 +85,11 @@ SEED = 1
 
 INSTITUTION = "institution"
 """The kind of those that are told by hand, until they are organizations."""
+COMPANY = "company"
+"""The kind of organizations that are made up, of one word."""
 
 Pools = Mapping[str, Mapping[str, Sequence[bytes]]]
-"""Corpus -> kind, or INSTITUTION -> the different names."""
+"""Corpus -> kind, INSTITUTION or COMPANY -> the different names."""
 
 
 def names_in(documents: Sequence[Document]) -> dict[str, list[bytes]]:
@@ -119,16 +123,20 @@ def foreign_words(words: Mapping[str, Counter[str]], own: str) -> list[str]:
     return [word for word, share in shares if word not in known for _ in range(round(WORDS_DEALT * share))]
 
 
-def made_up_names(documents: Sequence[Document], persons: Sequence[bytes], rng: random.Random) -> list[str]:
-    """First names that begin like a word of the text and end like a person's first name, Pramoto say."""
+def made_up(documents: Sequence[Document], names: Iterable[str], rng: random.Random) -> list[str]:
+    """Names that nobody has: they begin like a word of the text and end like one of these, Pramoto say."""
     text = {word for document in documents for word in document.data.decode().split()}
     words = [word for word in sorted(text) if word.isalpha() and word.islower() and len(word) > 4]
-    firsts = sorted({first for first, space, _ in (name.decode().partition(" ") for name in persons) if space})
-    firsts = [first for first in firsts if first.isalpha() and len(first) > 3]
-    if not (words and firsts):
+    endings = sorted({name for name in names if name.isalpha() and len(name) > 3})
+    if not (words and endings):
         return []
     beginnings = (rng.choice(words)[: rng.randint(2, 4)].capitalize() for _ in range(MADE_UP))
-    return [beginning + rng.choice(firsts)[-rng.randint(2, 4) :].lower() for beginning in beginnings]
+    return [beginning + rng.choice(endings)[-rng.randint(2, 4) :].lower() for beginning in beginnings]
+
+
+def first_names(persons: Iterable[bytes]) -> list[str]:
+    """The first words of persons of several."""
+    return [first for first, space, _ in (name.decode().partition(" ") for name in persons) if space]
 
 
 def read_written(path: Path) -> list[Document]:
@@ -161,7 +169,9 @@ def other_name(pools: Pools, own: str, firsts: Sequence[str], rng: random.Random
         return text
     if kind == "ORG" and pools[own].get(INSTITUTION) and rng.random() < INSTITUTIONS:
         kind = INSTITUTION
-    is_own = kind == INSTITUTION or own in APART or rng.random() < OWN
+    elif kind == "ORG" and pools[own].get(COMPANY) and rng.random() < COMPANIES:
+        kind = COMPANY
+    is_own = kind in (INSTITUTION, COMPANY) or own in APART or rng.random() < OWN
     corpus = own if is_own else rng.choice([name for name in sorted(pools) if name not in APART])
     name = _filled(rng.choice(pools[corpus].get(kind) or [text]), pools[corpus], rng)
     first, space, rest = name.decode().partition(" ")
@@ -217,11 +227,15 @@ def write_all(data: Path, silver: Path, output: Path) -> None:
         name: {**names_in([*documents, *written.get(name, [])]), INSTITUTION: institutions_of(name)}
         for name, documents in texts.items()
     }
+    for name, pool in pools.items():
+        companies = (text for text in map(bytes.decode, pool.get("ORG", [])) if not text.isupper())
+        made = made_up(texts[name], companies, random.Random(f"{SEED} {name}"))
+        pool[COMPANY] = [company.encode() for company in made]
     words = {name: first_words(list(read_documents(treebank_of(name, data)))) for name in WORDS}
 
     def copied(name: str, copies: Sequence[Document], raised: Mapping[str, float]) -> list[Document]:
         rng = random.Random(f"{SEED} {name} {len(copies)}")
-        firsts = foreign_words(words, name) + made_up_names(texts[name], pools[name].get("PER", []), rng)
+        firsts = foreign_words(words, name) + made_up(texts[name], first_names(pools[name].get("PER", [])), rng)
         return [with_others(document, pools, name, firsts, rng, raised) for document in copies]
 
     for name in COPIED:

@@ -125,12 +125,23 @@ def test_words_of_other_languages_are_drawn_by_the_root_of_how_often_they_stand_
     assert Counter(swaps.foreign_words(words, "pt")) == {"Oder": 500, "Und": 2500, "Ada": 2000, "Och": 1000}
 
 
-def test_made_up_first_names_begin_like_a_word_and_end_like_a_name(swaps: ModuleType) -> None:
+def test_made_up_names_begin_like_a_word_and_end_like_a_name(swaps: ModuleType) -> None:
     documents, rng = [Document(b"perahu 1234567 Jakarta kecil", {})], random.Random(1)
-    drawn = set(swaps.made_up_names(documents, [b"Suwarno Hadi", b"Ali Topan", b"Madonna"], rng))
+    drawn = set(swaps.made_up(documents, ["Suwarno", "Ali", "3Com"], rng))
     assert {"Perno", "Peraarno", "Kecno"} < drawn
     assert drawn == {a + b for a in ("Pe", "Per", "Pera", "Ke", "Kec", "Keci") for b in ("no", "rno", "arno")}
-    assert swaps.made_up_names(documents, [b"Madonna"], rng) == swaps.made_up_names([], [b"Suwarno Hadi"], rng) == []
+    assert swaps.made_up(documents, ["3Com"], rng) == swaps.made_up([], ["Suwarno"], rng) == []
+
+
+def test_first_names_are_those_of_persons_of_several_words(swaps: ModuleType) -> None:
+    assert swaps.first_names([b"Suwarno Hadi", b"Madonna", b"Ada King Byron"]) == ["Suwarno", "Ada"]
+
+
+def test_some_organizations_have_a_made_up_word_for_a_name(swaps: ModuleType) -> None:
+    pools = {"own": {"ORG": [b"Nokia"], "company": [b"Fornia"]}, "other": {"ORG": [b"Fiat"], "company": [b"Wasgo"]}}
+    rng = random.Random(1)
+    drawn = {swaps.other_name(pools, "own", [], rng, "ORG", b"Saab") for _ in range(300)}
+    assert drawn == {b"Saab", b"Nokia", b"Fiat", b"Fornia"}
 
 
 def test_passages_are_read_with_the_names_marked_in_them(swaps: ModuleType, tmp_path: Path) -> None:
