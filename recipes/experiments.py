@@ -23,8 +23,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from package import measure_runs, parameters_of, size_on_disk, write_run_package
-from scoring import gold_files, read_json, score_file, write_json
+from scoring import gold_files, read_json, score_file, score_lines, write_json
 
+import bytespan
 from bytespan.config import CorpusConfig, Recipe, choose_corpora, override, read_recipe
 from bytespan.errors import BytespanError
 from bytespan.package import SAMPLE_BYTES
@@ -98,6 +99,9 @@ CONLL_STEPS = 8000
 SEEDS = tuple(f"conll-parallel-seed{i}" for i in (1, 2, 3))
 JOINED = ("conll-parallel-first", *SEEDS[1:])
 """Of the four trainings on all CoNLL languages the three that tag best together, on development text."""
+
+LINES = (ROOT / "examples" / "languages-names.jsonl", RECIPES / "held-out.jsonl")
+"""Lines of ours with names in many languages, which a model with names in many is scored on besides."""
 
 UNSEEN = ("pos/it_partut", "ner/conll/es")
 """Folders that the packaged model is scored on and learns nothing from."""
@@ -333,6 +337,8 @@ def score(experiment: Experiment, places: Places) -> None:
         "device": experiment.device,
         "scores": scores,
     }
+    if experiment.with_silver:
+        result["lines"] = [score_lines(file, bytespan.load(path, threads=places.threads)) for file in LINES]
     write_json(places.results / f"{experiment.name}.json", result)
     publish(experiment, places)
     draw(experiment, places)

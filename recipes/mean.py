@@ -23,6 +23,8 @@ from bytespan.neural.decoders import Model
 
 def write_mean(checkpoints: Sequence[Path], output: Path) -> None:
     """Write a checkpoint with the mean of these ones' weights; ModelError if they are not alike."""
+    if checkpoints[-1].is_file():
+        raise ModelError(f"{checkpoints[-1]}: a package; name a checkpoint last")
     state, settings = load_checkpoint(checkpoints[-1])
 
     def model_of(path: Path) -> Model:

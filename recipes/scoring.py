@@ -1,4 +1,7 @@
-"""Scores from raw text by the scorer that lies beside the data: it hands texts out, and compares the spans it gets."""
+"""Scores from raw text by the scorer that lies beside the data: it hands texts out, and compares the spans it gets.
+
+Lines of ours, of which there is no other copy, are scored here, line by line.
+"""
 
 import json
 import subprocess
@@ -8,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bytespan.corpora.reading import read_documents
+from bytespan.evaluation import score_documents
+from bytespan.spans import ENTITIES
+from bytespan.tagger import Tagger
 
 GOLD_NAMES = ("{}.conllu", "{}.conll", "{}.natural.jsonl")
 """Files of a folder of the data for a part (train, dev or test); the last holds running text instead of columns."""
@@ -34,6 +40,21 @@ def score_file(name: str, command: Sequence[object], *, data: Path) -> dict[str,
     ended = subprocess.run([str(part) for part in call], stdout=subprocess.PIPE, check=True)
     report = json.loads(ended.stdout)
     return {"file": name} | {key: value for key, value in report.items() if key not in NOT_KEPT}
+
+
+def score_lines(path: Path, tagger: Tagger) -> dict[str, Any]:
+    """How well names are found in a file of lines, in percent, and in how many of the lines all are right."""
+    gold = list(read_documents(path))
+    pairs = list(zip(gold, tagger.pipe([line.data for line in gold], tasks=[ENTITIES]), strict=True))
+    counts = score_documents(pairs, task=ENTITIES).total
+    return {
+        "file": path.name,
+        "f1": round(counts.f1, 2),
+        "precision": round(counts.precision, 2),
+        "recall": round(counts.recall, 2),
+        "lines": len(gold),
+        "right": sum(set(line.spans[ENTITIES]) == set(answer.spans[ENTITIES]) for line, answer in pairs),
+    }
 
 
 def annotated_labels(path: Path) -> set[str]:

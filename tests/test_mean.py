@@ -53,6 +53,8 @@ def test_a_package_counts_like_the_checkpoint_that_it_was_written_from(mean: Mod
     mean.write_mean([tmp_path / "one.zip", other], tmp_path / "same")
     found, expected = (dict(load_model(tmp_path / name)[0].named_parameters()) for name in ("same", "mean"))
     assert all(torch.allclose(found[name], weight, atol=2e-3) for name, weight in expected.items())  # it is in fp16
+    with pytest.raises(ModelError, match=r"one\.zip: a package; name a checkpoint last"):
+        mean.write_mean([other, tmp_path / "one.zip"], tmp_path / "none")
 
 
 def test_trainings_of_another_shape_have_no_mean(

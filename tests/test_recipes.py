@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import bytespan
 from bytespan.config import CorpusConfig, Recipe, read_recipe
 from bytespan.corpora.reading import read_documents
 from bytespan.corpora.writing import write_documents
@@ -213,6 +214,13 @@ def test_an_experiment_is_trained_packaged_and_scored(tmp_path: Path, monkeypatc
     assert "2 models together" in (tmp_path / "runs" / "both" / "model" / "card.md").read_text(encoding="utf-8")
     assert read_package(tmp_path / "runs" / "both" / "model").tuning is not None
     assert read_package(tmp_path / "runs" / "tiny" / "model").tuning is None
+
+
+def test_the_result_file_of_the_packaged_model_says_what_it_finds_in_lines_of_ours() -> None:
+    experiments, scoring = program("experiments"), program("scoring")
+    result = json.loads((RECIPES / "results" / "base.json").read_text(encoding="utf-8"))
+    tagger = bytespan.load(threads=1)
+    assert [scoring.score_lines(file, tagger) for file in experiments.LINES] == result["lines"]
 
 
 def test_a_training_without_the_names_that_it_needs_says_where_they_come_from(tmp_path: Path) -> None:
