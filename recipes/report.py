@@ -183,13 +183,13 @@ def silver(results: Results) -> list[str]:
         "### Names in other languages",
         "",
         "Words of twenty languages are annotated, names of nine. `base-gold` learnt from these; `base` went on from "
-        "there with names in fifteen treebanks besides, which `base-gold` found at their proper nouns, or which were "
-        "told by hand to be places, persons or organizations, those of two languages of MasakhaNER 2.0, and copies of "
-        "running text in which half of the names are others of their kind, from other languages, or institutions told "
-        "by hand; in its last stages also with some 7,000 passages in 14 languages that were written for this, none of "
-        "them one whose names are tested above ([how](../recipes/README.md)). No Spanish name of either is annotated "
-        "by others; the CoNLL text was for measuring alone, and has names of a fourth kind, MISC, that neither could "
-        "learn in Spanish.",
+        "there with names in fifteen treebanks besides, which `base-gold`, and for the last stages an earlier `base`, "
+        "found at their proper nouns, or which were told by hand to be places, persons or organizations, those of two "
+        "languages of MasakhaNER 2.0, and copies of running text in which half of the names are others of their kind, "
+        "from other languages, made up, or institutions told by hand; in its last stages also with some 9,500 passages "
+        "in 14 languages that were written for this, none of them one whose names are tested above "
+        "([how](../recipes/README.md)). No Spanish name of either is annotated by others; the CoNLL text was for "
+        "measuring alone, and has names of a fourth kind, MISC, that neither could learn in Spanish.",
         "",
         *table(("test", "base-gold", "base", "gain"), rows, signed=("gain",)),
         "The names that a reader finds in the eighteen languages of the sample are in "
