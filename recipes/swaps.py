@@ -4,11 +4,11 @@
 
 A model that reads twenty languages takes "Ada" for the Indonesian "there is" wherever it stands. In these copies half
 of the names are others of their kind, from many languages with Latin letters, and some persons have a word for a first
-name that begins sentences of another language: what stands around a name has to tell that it is one. Some
-organizations, and some persons, become institutions told by hand (`institutions/`), which treebanks rarely name, with a
-place or a person of the text in them where they leave one open. The texts are six of `ner/uner`, most that `silver.py`
-has written, and passages written for this in languages in which nobody annotated names (`written/`); the files are
-corpora of `silver.toml`.
+name that begins sentences of another language, or one that nobody has, as have some organizations: what stands around a
+name has to tell that it is one. Some organizations, and some persons, become institutions told by hand
+(`institutions/`), which treebanks rarely name, with a place or a person of the text in them where they leave one open.
+The texts are six of `ner/uner`, most that `silver.py` has written, and passages written for this in languages in which
+nobody annotated names (`written/`); the files are corpora of `silver.toml`.
 """
 
 import argparse
@@ -66,7 +66,7 @@ FIRST_COUNT = 3
 WORDS_DEALT = 2000
 """From how many words of each language they are drawn."""
 MADE_UP = 16_000
-"""How many names are made up of a kind, of persons for all such languages to draw from besides."""
+"""How many first names, and how many companies, are made up for each text."""
 INSTITUTIONS = 0.3
 """Of the organizations that are put in, how many are institutions told by hand."""
 RAISED = 0.25
