@@ -338,7 +338,8 @@ def score(experiment: Experiment, places: Places) -> None:
         "scores": scores,
     }
     if experiment.with_silver:
-        result["lines"] = [score_lines(file, bytespan.load(path, threads=places.threads)) for file in LINES]
+        tagger = bytespan.load(path, threads=places.threads)
+        result["lines"] = [score_lines(file, tagger) for file in LINES]
     write_json(places.results / f"{experiment.name}.json", result)
     publish(experiment, places)
     draw(experiment, places)
