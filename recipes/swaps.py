@@ -59,8 +59,12 @@ FIRST_NAMES = 0.6
 or one that nobody has, which begins like a word and ends like a name."""
 LENGTHENED = 0.4
 """Of these first names, how many stand before a whole name instead of in place of its first word."""
+BEGINNING = 0.5
+"""Of the persons of several words that begin a sentence of text that nobody annotated, how many have such a first name
+before a whole one: else an unknown word there is taken for a title."""
 COMPANIES = 0.4
-"""Of the organizations that are put in, and no institutions, how many have one word for a name that nobody has."""
+"""Of the organizations that are put in in such text, and no institutions, how many have one word for a name that nobody
+has."""
 FIRST_COUNT = 3
 """How often a word begins a sentence of its treebank's training text to be such a first word."""
 WORDS_DEALT = 2000
@@ -87,6 +91,10 @@ INSTITUTION = "institution"
 """The kind of those that are told by hand, until they are organizations."""
 COMPANY = "company"
 """The kind of organizations that are made up, of one word."""
+BEGINNER = "beginner"
+"""The kind of persons that begin a sentence, until they are persons."""
+LABELS = {INSTITUTION: "ORG", BEGINNER: "PER"}
+"""Kind -> the label of its names in a copy, where it is no label itself."""
 
 Pools = Mapping[str, Mapping[str, Sequence[bytes]]]
 """Corpus -> kind, INSTITUTION or COMPANY -> the different names."""
@@ -134,6 +142,11 @@ def made_up(documents: Sequence[Document], names: Iterable[str], rng: random.Ran
     return [beginning + rng.choice(endings)[-rng.randint(2, 4) :].lower() for beginning in beginnings]
 
 
+def begins_sentence(data: bytes, start: int) -> bool:
+    """Whether what starts at a byte begins a line, or stands behind the end of a sentence and a space."""
+    return start == 0 or data[start - 1 : start] == b"\n" or data[max(start - 2, 0) : start] in (b". ", b"! ", b"? ")
+
+
 def first_names(persons: Iterable[bytes]) -> list[str]:
     """The first words of persons of several."""
     return [first for first, space, _ in (name.decode().partition(" ") for name in persons) if space]
@@ -165,6 +178,10 @@ def institutions_of(corpus: str) -> list[bytes]:
 
 def other_name(pools: Pools, own: str, firsts: Sequence[str], rng: random.Random, kind: str, text: bytes) -> bytes:
     """Another name of its kind in place of `text`, or `text` itself; always another where an institution is wanted."""
+    if kind == BEGINNER:
+        name = other_name(pools, own, firsts, rng, "PER", text)
+        is_lengthened = 1 <= name.count(b" ") < MOST_WORDS - 1 and rng.random() < BEGINNING
+        return f"{rng.choice(firsts)} {name.decode()}".encode() if is_lengthened else name
     if kind != INSTITUTION and rng.random() >= FRACTION:
         return text
     if kind == "ORG" and pools[own].get(INSTITUTION) and rng.random() < INSTITUTIONS:
@@ -207,12 +224,15 @@ def with_others(
     """A copy with other names in it, of which as many as `raised` says of their kind are institutions."""
 
     def kind_of(span: Span) -> str:
-        return INSTITUTION if rng.random() < raised.get(span.label, 0.0) else span.label
+        if rng.random() < raised.get(span.label, 0.0):
+            return INSTITUTION
+        is_beginner = span.label == "PER" and own not in (*GOLD, *APART) and begins_sentence(document.data, span.start)
+        return BEGINNER if is_beginner else span.label
 
     wanted = [replace(span, label=kind_of(span)) for span in document.spans[ENTITIES]]
     draw = partial(other_name, pools, own, firsts, rng)
     copy = replace_mentions(Document(document.data, {ENTITIES: wanted}), draw, task=ENTITIES)
-    spans = [replace(span, label="ORG" if span.label == INSTITUTION else span.label) for span in copy.spans[ENTITIES]]
+    spans = [replace(span, label=LABELS.get(span.label, span.label)) for span in copy.spans[ENTITIES]]
     return Document(copy.data, {ENTITIES: spans})
 
 
@@ -227,10 +247,10 @@ def write_all(data: Path, silver: Path, output: Path) -> None:
         name: {**names_in([*documents, *written.get(name, [])]), INSTITUTION: institutions_of(name)}
         for name, documents in texts.items()
     }
-    for name, pool in pools.items():
-        companies = (text for text in map(bytes.decode, pool.get("ORG", [])) if not text.isupper())
+    for name in SILVER:
+        companies = (text for text in map(bytes.decode, pools[name].get("ORG", [])) if not text.isupper())
         made = made_up(texts[name], companies, random.Random(f"{SEED} {name}"))
-        pool[COMPANY] = [company.encode() for company in made]
+        pools[name][COMPANY] = [company.encode() for company in made]
     words = {name: first_words(list(read_documents(treebank_of(name, data)))) for name in WORDS}
 
     def copied(name: str, copies: Sequence[Document], raised: Mapping[str, float]) -> list[Document]:

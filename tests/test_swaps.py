@@ -88,6 +88,26 @@ def test_some_persons_and_places_become_institutions_where_the_names_were_found_
     assert [labels(own) for own in ("xx", "el", "zh")] == [{"LOC"}, {"LOC", "ORG"}, {"LOC"}]
 
 
+@pytest.mark.parametrize(("own", "lengthened"), [("xx", {b"Oder Bo Li"}), ("en", set()), ("el", set())])
+def test_some_persons_that_begin_a_sentence_have_another_first_name_before_theirs(
+    swaps: ModuleType, monkeypatch: pytest.MonkeyPatch, own: str, lengthened: set[bytes]
+) -> None:
+    monkeypatch.setattr(swaps, "FRACTION", 0.0)  # no name becomes another
+    document = Document(b"Bo Li sees Cy Ek.", {"entities": [Span(0, 5, "PER"), Span(11, 16, "PER")]})
+    rng = random.Random(1)
+    copies = [swaps.with_others(document, {own: {}}, own, ["Oder"], rng, {}) for _ in range(40)]
+    found = [[(copy.data[s.start : s.end], s.label) for s in copy.spans["entities"]] for copy in copies]
+    beginning, inside = (set(names) for names in zip(*found, strict=True))
+    assert beginning == {(name, "PER") for name in {b"Bo Li"} | lengthened}
+    assert inside == {(b"Cy Ek", "PER")}
+
+
+def test_a_sentence_begins_with_its_line_or_behind_another(swaps: ModuleType) -> None:
+    data = b"Ada. Bo! Cy\nDi, Ed (St. Fi)"
+    beginnings = [data[at : at + 2] for at in range(len(data)) if swaps.begins_sentence(data, at)]
+    assert beginnings == [b"Ad", b"Bo", b"Cy", b"Di", b"Fi"]
+
+
 def test_names_in_other_letters_stay_among_themselves(swaps: ModuleType) -> None:
     pools = {"bg": {"PER": ["Иван Вазов".encode()]}, "el": {"PER": ["Σεφέρης".encode()]}, "en": {"PER": [b"Bo"]}}
     rng = random.Random(1)
