@@ -60,11 +60,11 @@ or one that nobody has, which begins like a word and ends like a name."""
 LENGTHENED = 0.4
 """Of these first names, how many stand before a whole name instead of in place of its first word."""
 BEGINNING = 0.5
-"""Of the persons of several words that begin a sentence of text that nobody annotated, how many have such a first name
-before a whole one: else an unknown word there is taken for a title."""
+"""Where nobody annotated names and letters are Latin, of the persons of several words that begin a sentence, how many
+have such a first name before a whole one, so that an unknown word there is not always a title."""
 COMPANIES = 0.4
-"""Of the organizations that are put in in such text, and no institutions, how many have one word for a name that nobody
-has."""
+"""Where nobody annotated names, of the organizations that are put in, and no institutions, how many have one word for
+a name that nobody has."""
 FIRST_COUNT = 3
 """How often a word begins a sentence of its treebank's training text to be such a first word."""
 WORDS_DEALT = 2000
@@ -177,7 +177,10 @@ def institutions_of(corpus: str) -> list[bytes]:
 
 
 def other_name(pools: Pools, own: str, firsts: Sequence[str], rng: random.Random, kind: str, text: bytes) -> bytes:
-    """Another name of its kind in place of `text`, or `text` itself; always another where an institution is wanted."""
+    """Another name of its kind in place of `text`, or `text` itself; always another where an institution is wanted.
+
+    A person that begins a sentence may have one more first name before it.
+    """
     if kind == BEGINNER:
         name = other_name(pools, own, firsts, rng, "PER", text)
         is_lengthened = 1 <= name.count(b" ") < MOST_WORDS - 1 and rng.random() < BEGINNING
